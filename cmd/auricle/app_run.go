@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/plugins"
+	"github.com/auricle-dev/auricle/sdk/event"
+)
+
+const appRunLong = `Plays a conversation to one module, with no host and no waiting, and shows for
+each event what the app made of it: outcome, outputs, log, fuel, time, memory.
+The module gets every capability that its manifest asks for, and the limits that
+its manifest or the host's defaults give.
+
+The conversation is a recording (-conversation with a directory or a transcript
+file, -wav with a WAV file, or both), sliced as a host would slice it: a
+transcript event for each segment, audio in the pieces that the manifest asks
+for, and the completed conversation at the end. Or it is an events file, one
+JSON object a line ("-" reads standard input):
+
+  {"kind": "transcript", "payload": {"segments": [{"id": "1", "text": "Hello"}]}}
+  {"kind": "audio", "payload": {"rate": 16000, "start": 0, "pcm_base64": "…"}}
+  {"kind": "conversation", "payload": {"segments": […]}}
+
+It exits 0 when every outcome is ok, and 3 when any is not.`
+
+// appRunOptions are the flags and arguments of auricle app run.
+type appRunOptions struct {
+	module, settings              string
+	conversation, wav, eventsFile string
+	json                          bool
+}
+
+func newAppRunCommand() *cobra.Command {
+	var o appRunOptions
+	cmd := &cobra.Command{
+		Use:   "run [flags] MODULE",
+		Short: "Play a conversation to one module",
+		Long:  appRunLong,
+		Example: `  auricle app run -conversation examples/conversations/budget-meeting build/apps/minutes.wasm
+  auricle app run -wav talk.wav build/apps/loudness.wasm
+  auricle app run -json -settings settings.json -events events.jsonl keywords.wasm`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.module = args[0]
+			recorded := o.conversation != "" || o.wav != ""
+			switch {
+			case recorded && o.eventsFile != "":
+				return usagef("-events goes without -conversation and -wav: it has all the events itself")
+			case !recorded && o.eventsFile == "":
+				return usagef("nothing to play to the module; name a recording with -conversation or -wav, or an events file with -events")
+			}
+			return runAppRun(cmd.Context(), o, cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.conversation, "conversation", "", "the `RECORDING` to play: a directory, or a transcript file")
+	f.StringVar(&o.wav, "wav", "", "the WAV `FILE` to play, alone or instead of the recording's own")
+	f.StringVar(&o.eventsFile, "events", "", "the events `FILE` to play; \"-\" is standard input")
+	f.StringVar(&o.settings, "settings", "", "the app's settings: a JSON `FILE`")
+	f.BoolVar(&o.json, "json", false, "print the results as JSON, one object a line")
+	return cmd
+}
+
+func runAppRun(ctx context.Context, o appRunOptions, stdin io.Reader, stdout io.Writer) (err error) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	settings, err := readSettings(o.settings)
+	if err != nil {
+		return err
+	}
+	// What is to be played is opened first: it fails fast, a module takes a
+	// second or two to compile.
+	var rec *recording
+	var file io.Reader = stdin
+	if o.eventsFile == "" {
+		if rec, err = openRecordingParts("", o.conversation, o.wav); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, rec.Close()) }()
+	} else if o.eventsFile != "-" {
+		f, openErr := os.Open(o.eventsFile)
+		if openErr != nil {
+			return openErr
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		file = f
+	}
+
+	return withEngine(ctx, o.module, func(e *plugins.Engine, name string, wasm []byte) (err error) {
+		app, err := apps.Open(ctx, e, name, wasm, settings)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, app.Close(context.WithoutCancel(ctx))) }()
+
+		var events iter.Seq2[appEvent, error]
+		switch {
+		case rec != nil:
+			events = recordingEvents(rec, &app.Manifest, time.Now().UTC())
+		case o.eventsFile == "-":
+			events = fileEvents(file, "standard input")
+		default:
+			events = fileEvents(file, o.eventsFile)
+		}
+		var show runPrinter = &runText{out: errWriter{w: stdout}, style: style(isTerminal(stdout) && os.Getenv("NO_COLOR") == "")}
+		if o.json {
+			show = &runJSON{enc: json.NewEncoder(stdout)}
+		}
+		return invokeAll(ctx, app, events, show)
+	})
+}
+
+// runPrinter shows a run as it goes.
+type runPrinter interface {
+	Begin(*apps.App) error
+	Event(appEvent, apps.Invocation) error
+	End() error
+}
+
+// invokeAll calls the app with each event in turn. A bad outcome does not stop
+// it: the app's next invocation begins afresh, as in a host.
+func invokeAll(ctx context.Context, app *apps.App, events iter.Seq2[appEvent, error], show runPrinter) error {
+	if err := show.Begin(app); err != nil {
+		return err
+	}
+	handles := app.Manifest.Events.Kinds()
+	played, bad := 0, 0
+	for ev, err := range events {
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(handles, ev.Kind) {
+			return fmt.Errorf("event %d: app %q does not handle %s events; its manifest says that it handles %s", played+1, app.Name, ev.Kind, kindNames(handles))
+		}
+		inv, err := app.Invoke(ctx, apps.Event{
+			Kind: ev.Kind, UID: ev.UID, Session: ev.Session, Conversation: ev.Conversation, Payload: ev.Payload,
+		})
+		if err != nil {
+			return fmt.Errorf("event %d: %w", played+1, err)
+		}
+		played++
+		if inv.Outcome != plugins.OK {
+			bad++
+		}
+		if err := show.Event(ev, inv); err != nil {
+			return err
+		}
+	}
+	if played == 0 {
+		return fmt.Errorf("nothing that is played makes an event for app %q, which handles %s", app.Name, kindNames(handles))
+	}
+	if err := show.End(); err != nil {
+		return err
+	}
+	if bad > 0 {
+		return &exitError{code: exitOutcome}
+	}
+	return nil
+}
+
+func kindNames(ks []event.Kind) string {
+	if len(ks) == 0 {
+		return "none"
+	}
+	names := make([]string, len(ks))
+	for i, k := range ks {
+		names[i] = k.String()
+	}
+	return strings.Join(names, ", ")
+}
+
+// readSettings reads an app's settings, a JSON object. No path means none.
+func readSettings(path string) (json.RawMessage, error) {
+	if path == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var object map[string]json.RawMessage
+	if err := decodeStrict(b, &object); err != nil {
+		return nil, fmt.Errorf("%s:%w", path, err)
+	}
+	if object == nil {
+		return nil, fmt.Errorf("%s:1:1: the settings are null; they must be a JSON object", path)
+	}
+	return b, nil
+}

@@ -1,0 +1,13 @@
+;; echo emits each event that it receives, as it stands. It holds transcript and conversation.
+(module
+  (import "auricle_v1" "event_read" (func $event_read (param i32 i32) (result i32)))
+  (import "auricle_v1" "manifest_write" (func $manifest_write (param i32 i32)))
+  (import "auricle_v1" "emit" (func $emit (param i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 0) "{\"name\":\"echo\",\"version\":\"1.0.0\",\"events\":{\"transcript\":{}}}")
+  (func (export "auricle_v1_manifest")
+    (call $manifest_write (i32.const 0) (i32.const 60)))
+  (func (export "auricle_v1_handle") (param $kind i32) (param $size i32) (result i32)
+    (drop (call $event_read (i32.const 4096) (i32.const 65536)))
+    (drop (call $emit (i32.const 4096) (local.get $size)))
+    (i32.const 0)))

@@ -1,0 +1,170 @@
+# The configuration of an Auricle host: `make run`, `make serve` and
+# `build/auricle serve -config config.hcl` use this file, and
+# `build/auricle check -config config.hcl` says whether it is sound.
+#
+# Every key is here. A key that is commented out stands at its default. A value
+# of the environment (AURICLE_LISTEN, AURICLE_POOL_WORKERS, …: AURICLE_, then
+# the block's and the key's name in capitals) goes over the file's, and a flag
+# (-listen, -pool-workers, …) over both. Apps are set here only.
+#
+# Durations are text with a unit: "250ms", "20s", "2m", "1h30m". Sizes are text
+# with a unit, "64KiB", "32MiB", "1GiB", or a number of bytes. Values are
+# written out: there are no variables, functions or calculations.
+
+# Where clients connect: host:port. Only a loopback address: there is no
+# authentication yet, so anyone who can reach it may stream as any user. Port 0
+# takes a free port.
+# Default "127.0.0.1:7080".
+listen = "127.0.0.1:7080"
+
+# The directory for conversations and compiled apps, relative to this file's
+# directory. It is made when it is missing. One host at a time can hold it.
+# Default "data".
+data_dir = "data"
+
+# How long a stop (SIGTERM) waits for what is running before it cuts it off.
+# 0s to 1h, default "20s".
+# drain = "20s"
+
+# The least important lines that are logged: "trace", "debug", "info", "warn"
+# or "error". What was said is never logged at info or above.
+# Default "info".
+# log_level = "info"
+
+# Whether log lines are JSON, for machines.
+# true or false, default false.
+# log_json = false
+
+# The workers that all apps share. Each queue has a bound, so that apps that
+# are slow or broken cost a known amount of memory and hold up nobody else.
+pool {
+  # Invocations of apps running at once, all apps together. One that computes
+  # takes a core; one that waits takes none.
+  # 1 to 4096 invocations, default 32.
+  workers = 32
+
+  # Invocations that may wait for a worker, for each app. Beyond it live events
+  # are dropped, counted and told to the client. Completed conversations are
+  # never dropped.
+  # 1 to 1000000 invocations, default 1024.
+  queue = 1024
+
+  # Invocations of one app running at once, so that no app takes all workers.
+  # 0 to 4096 invocations; 0 is a quarter of workers, at least 1. Default 0.
+  # per_app = 0
+}
+
+# When a conversation completes by itself. A client can always complete it
+# sooner.
+conversation {
+  # Nothing said for this long completes the conversation; what is said next
+  # begins another.
+  # 2s to 4h, default "120s".
+  silence = "120s"
+
+  # How long a conversation whose stream was lost waits before it completes.
+  # 0s to 1h, default "30s".
+  # grace = "30s"
+}
+
+# The bounds of one client's connection.
+stream {
+  # The largest message taken from a client. A larger one closes its stream.
+  # 4KiB to 16MiB, default "1MiB".
+  # max_message = "1MiB"
+
+  # Messages that may wait for a client that reads slowly. Beyond it the stream
+  # is closed; the client may connect again.
+  # 64KiB to 256MiB for each stream, default "1MiB".
+  # output_queue = "1MiB"
+
+  # How long a client may take to send its first message, "start".
+  # 100ms to 5m, default "10s".
+  # start_timeout = "10s"
+
+  # Time between two pings to a client.
+  # 100ms to 1h, default "20s".
+  # ping_interval = "20s"
+
+  # A client that answers no ping for this long is gone: its stream is closed.
+  # 200ms to 2h and longer than ping_interval, default "40s".
+  # pong_timeout = "40s"
+}
+
+# Audio is held only for sessions with an app that was granted "audio".
+audio {
+  # Audio that may wait for the slowest such app, for each session. Beyond it
+  # the oldest is dropped, counted and told to the client. A minute of 16 kHz
+  # audio takes 1.9 MB.
+  # 64KiB to 1GiB for each session, default "4MiB".
+  # buffer = "4MiB"
+}
+
+# One block for each app. Its name stands in outputs, logs and metrics: it
+# begins with a lower-case letter and goes on with lower-case letters, digits,
+# '-', '_' and '.'. This one says when a watched word is spoken.
+app "keywords" {
+  # The app's WebAssembly file, relative to this file's directory. Required.
+  module = "build/apps/keywords.wasm"
+
+  # The SHA-256 of the module: 64 hexadecimal digits, as sha256sum prints them.
+  # With it, the host does not start when the file is any other. Default: not
+  # pinned.
+  # sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+  # What the app may receive ("audio", "transcript", "conversation") and do
+  # ("notify"). It gets what it asks for and is granted here, nothing else.
+  # `build/auricle app inspect FILE` says what it asks for, and why.
+  # Default []: nothing.
+  grant = ["transcript", "notify"]
+
+  # The users (uid) whose conversations the app works on; "*" is everyone.
+  # Default ["*"].
+  users = ["*"]
+
+  # The app's own settings, as its manifest describes them. Default: none.
+  settings = {
+    words = ["budget", "deadline"]
+  }
+
+  # What one invocation of the app may use. A key left out takes what the app's
+  # manifest says, otherwise the default.
+  limits {
+    # Instructions executed. 1 to 1000000000000000 units of fuel; default 50e6
+    # for live events (audio, transcript), 1000e6 for completed conversations.
+    fuel = 50e6
+
+    # Time. 1ms to 10m; default "250ms" for live events, "5s" for completed
+    # conversations.
+    wall = "250ms"
+
+    # Memory. 64KiB to 4GiB, default "64MiB".
+    memory = "32MiB"
+  }
+}
+
+# Says how loud each second of audio is, and whether someone speaks.
+app "loudness" {
+  module = "build/apps/loudness.wasm"
+  grant  = ["audio"]
+}
+
+# Makes a title, an overview and action items of each completed conversation.
+app "minutes" {
+  module = "build/apps/minutes.wasm"
+  grant  = ["conversation"]
+}
+
+# Misbehaves on purpose, to show that it harms only itself: it loops forever,
+# and is stopped each time. Remove it when you have seen it.
+app "runaway" {
+  module = "build/apps/runaway.wasm"
+  grant  = ["transcript", "conversation"]
+  settings = {
+    mode = "loop"
+  }
+
+  limits {
+    fuel = 20e6
+  }
+}

@@ -1,0 +1,93 @@
+package apps
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/auricle-dev/auricle/host/config"
+	"github.com/auricle-dev/auricle/plugins"
+	"github.com/auricle-dev/auricle/sdk/event"
+)
+
+// The limits of an invocation where neither the operator nor the manifest says
+// otherwise.
+const (
+	realtimeFuel      = 50_000_000
+	realtimeWall      = 250 * time.Millisecond
+	completionFuel    = 1_000_000_000
+	completionWall    = 5 * time.Second
+	defaultMemoryByte = 64 << 20
+)
+
+// everyone stands for every user in config.App.Users.
+const everyone = "*"
+
+// App is an installed app. Make one with Load or Open.
+type App struct {
+	Name     string
+	Manifest event.Manifest
+	Module   *plugins.Module
+	Settings json.RawMessage // a JSON object, as settings_read gives it; {} when the operator has set none
+
+	held   []event.Capability // declared and granted
+	users  []string
+	limits config.AppLimits // the operator's
+	slots  *notifySlots     // nil: notifications are not rate-limited
+}
+
+// Holds reports whether the app has c: its manifest declares it and the
+// operator granted it.
+func (a *App) Holds(c event.Capability) bool { return slices.Contains(a.held, c) }
+
+// Capabilities returns what the app holds, in the manifest's order.
+func (a *App) Capabilities() []event.Capability { return slices.Clone(a.held) }
+
+// Serves reports whether a user has this app.
+func (a *App) Serves(uid string) bool {
+	return slices.Contains(a.users, everyone) || slices.Contains(a.users, uid)
+}
+
+// Limits returns what bounds one invocation with an event of kind k: the
+// operator's limits, else the manifest's, else 50 million units of fuel and
+// 250 ms, for a conversation 1,000 million and 5 s.
+func (a *App) Limits(k event.Kind) plugins.Limits {
+	fuel, wall := uint64(realtimeFuel), realtimeWall
+	if k == event.KindConversation {
+		fuel, wall = completionFuel, completionWall
+	}
+	var suggested event.Limits
+	if a.Manifest.Limits != nil {
+		suggested = *a.Manifest.Limits
+	}
+	return plugins.Limits{
+		Fuel: cmp.Or(a.limits.Fuel, suggested.Fuel, fuel),
+		Wall: cmp.Or(a.limits.Wall, time.Duration(suggested.WallMillis)*time.Millisecond, wall),
+	}
+}
+
+// memoryBytes returns what bounds an instance's memory, by the operator's
+// limits, else the manifest's, else 64 MiB.
+func memoryBytes(l config.AppLimits, m *event.Manifest) int64 {
+	var suggested int64
+	if m.Limits != nil {
+		suggested = m.Limits.MemoryBytes
+	}
+	return cmp.Or(l.MemoryBytes, suggested, defaultMemoryByte)
+}
+
+// AudioPiece returns the length of the pieces in which the app wants audio.
+func (a *App) AudioPiece() time.Duration {
+	ms := 0
+	if a.Manifest.Events.Audio != nil {
+		ms = a.Manifest.Events.Audio.EveryMillis
+	}
+	return time.Duration(cmp.Or(ms, event.DefaultAudioMillis)) * time.Millisecond
+}
+
+// Close closes the app's module: it waits for running invocations until ctx
+// ends, then ends them. Afterwards Invoke returns an error. Set.Close does it
+// for the apps of a Set.
+func (a *App) Close(ctx context.Context) error { return a.Module.Close(ctx) }

@@ -1,0 +1,111 @@
+package apps
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/auricle-dev/auricle/plugins"
+	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/oklog/ulid/v2"
+)
+
+// Outcomes that the host gives without calling the app.
+const (
+	Dropped  plugins.Outcome = "dropped"  // a queue was full, or the host shut down
+	Rejected plugins.Outcome = "rejected" // the breaker was open
+)
+
+// Event is what an app is called with.
+type Event struct {
+	Kind                       event.Kind
+	UID, Session, Conversation string
+	Payload                    []byte // as event_read gives it
+}
+
+// Invocation is what became of one call of one app.
+type Invocation struct {
+	ID                         string // "i_" and a lower-case ULID
+	App                        string
+	Kind                       event.Kind
+	UID, Session, Conversation string
+	Attempt                    int  // from 1; 0 when the app was never called
+	Final                      bool // no further attempt follows; false only for a failed conversation event that will be tried again
+	At                         time.Time
+	Outcome                    plugins.Outcome
+	Err                        string // for people, `app "x": on transcript: …`; empty when ok. It may hold a user's words
+	Fuel                       uint64
+	FuelLimit                  uint64
+	Wall                       time.Duration
+	MemoryBytes                int64
+	Outputs                    []event.Output // emits and notifications, in order; empty unless the outcome is ok
+	Log                        []LogLine      // it may hold a user's words
+	LogCut                     int            // bytes of log cut
+}
+
+// LogLine is a line that an app logged, or, at level info, wrote to stdout or
+// stderr.
+type LogLine struct {
+	Level string // trace, debug, info, warn or error
+	Text  string // one printable line
+}
+
+// NewInvocationID returns a new invocation id: "i_" and a lower-case ULID.
+func NewInvocationID() string {
+	return "i_" + strings.ToLower(ulid.MustNew(ulid.Now(), rand.Reader).String())
+}
+
+// Invoke calls the app's module with one event, within Limits. What the app
+// did wrong is in the Invocation; an error says that the invocation could not
+// be judged: ctx ended (ctx.Err()), the app or the engine was closed, no
+// instance could be made, or the app does not hold the event's capability.
+// Attempt is 1 and Final true: whoever tries again sets them.
+//
+// At most one notification in 30 s is let through for an app and user: a
+// further one is answered rate_limited. What counts is an invocation that ends
+// ok, when it ends.
+func (a *App) Invoke(ctx context.Context, ev Event) (Invocation, error) {
+	if !a.Holds(event.Capability(ev.Kind.String())) {
+		return Invocation{}, fmt.Errorf("app %q: it does not hold the capability to get %s events", a.Name, ev.Kind)
+	}
+	limits := a.Limits(ev.Kind)
+	inv := Invocation{
+		ID: NewInvocationID(), App: a.Name, Kind: ev.Kind,
+		UID: ev.UID, Session: ev.Session, Conversation: ev.Conversation,
+		Attempt: 1, Final: true, At: time.Now(), FuelLimit: limits.Fuel,
+	}
+	g := &guest{app: a, moment: handling, uid: ev.UID, payload: ev.Payload, outputBytes: maxOutputBytes}
+	if ev.Kind == event.KindConversation {
+		g.outputBytes = maxConversationOutputBytes
+	}
+	res, err := a.Module.Run(ctx, plugins.Invocation{
+		Export: exportHandle,
+		Args:   []uint64{uint64(uint32(ev.Kind)), uint64(uint32(len(ev.Payload)))},
+		Limits: limits,
+		State:  g,
+		Stderr: stderr{g},
+	})
+	inv.Fuel, inv.Wall, inv.MemoryBytes = res.Fuel, res.Wall, res.MemoryBytes
+	end := time.Now()
+	if err != nil {
+		g.settle(end, false)
+		return inv, err
+	}
+	inv.Log, inv.LogCut = g.log.end()
+	why := ""
+	inv.Outcome, why = g.outcome(res)
+	g.settle(end, inv.Outcome == plugins.OK)
+	if inv.Outcome != plugins.OK {
+		inv.Err = fmt.Sprintf("app %q: on %s: %s", a.Name, ev.Kind, why)
+		return inv, nil
+	}
+	for _, e := range g.effects {
+		inv.Outputs = append(inv.Outputs, event.Output{
+			App: a.Name, Conversation: ev.Conversation, Event: ev.Kind.String(),
+			Invocation: inv.ID, Kind: e.kind, Data: e.data, At: end,
+		})
+	}
+	return inv, nil
+}

@@ -1,0 +1,8 @@
+;; Rebuild with: go generate ./host/apps (needs wabt's wat2wasm).
+;;
+;; Writes a manifest of more than 256 KiB.
+(module
+  (import "auricle_v1" "manifest_write" (func $manifest_write (param i32 i32)))
+  (memory (export "memory") 1)
+  (func (export "auricle_v1_manifest") (call $manifest_write (i32.const 0) (i32.const 262145)))
+  (func (export "auricle_v1_handle") (param i32 i32) (result i32) (i32.const 0)))

@@ -1,0 +1,122 @@
+// Package config turns what an operator wrote into a Config.
+//
+// Values come, each over the one before, from the defaults, the HCL file, the
+// AURICLE_ environment variables and the command's flags. koanf merges them;
+// the file is read through a koanf Parser over HCL 2 that keeps the line and
+// column of every value, so that whatever is found wrong, here or later in a
+// module's manifest, can be pointed at. One table (see Reference) holds every
+// key with its kind, default, bounds and meaning: reading, checking, the
+// environment, the flags, "did you mean" and the documentation follow from it.
+//
+// Load reports everything wrong in one run and never stops at the first
+// problem. A file holds plain values: no variables, functions or calculations,
+// so that reading one can neither loop nor surprise.
+//
+// Nothing here opens a module, a directory or a port: whether a module's file
+// exists and fits its grant is for host/apps to say. A Config is plain data
+// without locks; nothing in this package keeps it or runs in the background.
+package config
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/auricle-dev/auricle/sdk/event"
+)
+
+// Config is everything an operator may set. Default returns every default,
+// Reference their bounds.
+type Config struct {
+	Listen       string        // host:port; the host is a loopback address, port 0 takes a free one
+	DataDir      string        // cleaned; see Load for what it is relative to
+	Drain        time.Duration // how long shutdown waits for what runs
+	LogLevel     string        // trace, debug, info, warn or error
+	LogJSON      bool          // whether log lines are JSON
+	Pool         Pool
+	Conversation Conversation
+	Stream       Stream
+	Audio        Audio
+	Apps         []App // in the file's order
+
+	// Pos says where each value outside app blocks came from, by the key's
+	// path ("listen", "pool.workers"), for faults found when it is used. Nil
+	// for a Config that was not loaded.
+	Pos map[string]Pos
+}
+
+// Pool bounds the work of all apps together.
+type Pool struct {
+	Workers int // invocations running at once
+	Queue   int // invocations waiting for a worker, per app
+	PerApp  int // invocations of one app running at once; 0 means a quarter of Workers, at least 1
+}
+
+// Conversation says when a conversation completes by itself.
+type Conversation struct {
+	Silence time.Duration // nothing said for this long completes it
+	Grace   time.Duration // how long a lost stream's conversation waits before it completes
+}
+
+// Stream bounds one client's WebSocket connection.
+type Stream struct {
+	MaxMessageBytes  int64         // largest message taken from a client
+	OutputQueueBytes int64         // messages waiting for a client that reads slowly
+	StartTimeout     time.Duration // how long a client may take to send start
+	PingInterval     time.Duration // time between two pings
+	PongTimeout      time.Duration // time without a pong after which the stream is closed; longer than PingInterval
+}
+
+// Audio bounds the audio kept for apps that receive it.
+type Audio struct {
+	BufferBytes int64 // audio waiting for the slowest app of one session
+}
+
+// App is one app block.
+type App struct {
+	Name     string // lower-case letters, digits, '-', '_', '.'; begins with a letter
+	Module   string // cleaned path; see Load for what it is relative to
+	SHA256   string // 64 lower-case hexadecimal digits; "" pins nothing
+	Grant    []event.Capability
+	Users    []string        // uids; "*" is everyone
+	Settings json.RawMessage // a JSON object; nil when the block has none
+	Limits   AppLimits
+	Pos      AppPos
+}
+
+// AppLimits are the operator's limits for one invocation of an app. A zero
+// leaves the manifest's or the default.
+type AppLimits struct {
+	Fuel        uint64        // units of fuel
+	Wall        time.Duration // wall-clock time
+	MemoryBytes int64
+}
+
+// AppPos says where an app's parts stand, for problems found later, in its
+// module or manifest. What the block leaves out has the block's position.
+type AppPos struct {
+	Block, Module, SHA256, Grant, Users, Settings Pos
+	Grants                                        []Pos          // one for each of App.Grant
+	Setting                                       map[string]Pos // by JSON pointer: "" is the whole, then "/words", "/words/0"
+}
+
+// SettingAt returns the position of the setting at a JSON pointer (RFC 6901),
+// or of the nearest value around it that the file has.
+func (p AppPos) SettingAt(pointer string) Pos {
+	for {
+		if at, ok := p.Setting[pointer]; ok {
+			return at
+		}
+		cut := lastSlash(pointer)
+		if cut < 0 {
+			return p.Settings
+		}
+		pointer = pointer[:cut]
+	}
+}
+
+// Default returns the configuration of a host without a file.
+func Default() Config {
+	c, _ := Load(LoadOptions{})
+	c.Pos = nil
+	return c
+}

@@ -1,0 +1,362 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/knadh/koanf/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// plainValues is what to do about anything that would have to be computed.
+const plainValues = "write the value itself: a configuration file has no variables, functions or calculations"
+
+// parser is a koanf.Parser for HCL 2 that keeps positions: a leaf of what it
+// returns is a value, or, for the apps, a []appBlock. It returns no error;
+// what is wrong is in problems, and left out of the map.
+type parser struct {
+	file     string // as the operator named it
+	problems Problems
+	clean    bool // no syntax error, so that what is missing really is
+}
+
+var _ koanf.Parser = (*parser)(nil)
+
+// appBlock is an app block as written, with the paths of its keys ("module",
+// "limits.fuel").
+type appBlock struct {
+	Name   string
+	Pos    Pos
+	Values map[string]value
+}
+
+// Unmarshal returns the nested map that koanf merges.
+func (p *parser) Unmarshal(src []byte) (map[string]any, error) {
+	body, clean, ps := parseSyntax(p.file, src)
+	p.clean, p.problems = clean, append(p.problems, ps...)
+	tree := map[string]any{}
+	if body == nil {
+		return tree, nil
+	}
+	p.attributes(body, "", "", func(name string, v value) { tree[name] = v })
+
+	var appBlocks []appBlock
+	seen := map[string]Pos{}
+	for _, b := range body.Blocks {
+		if !p.known(b, "", "") {
+			continue
+		}
+		at := p.at(b.TypeRange)
+		if b.Type == appPath {
+			if app, ok := p.app(b); ok {
+				appBlocks = append(appBlocks, app)
+			}
+			continue
+		}
+		if len(b.Labels) > 0 {
+			p.fault(p.at(b.LabelRanges[0]), fmt.Sprintf("block %s takes no name", b.Type), "write "+b.Type+" { … }")
+		}
+		if first, ok := seen[b.Type]; ok {
+			p.fault(at, fmt.Sprintf("block %s is given twice", b.Type),
+				fmt.Sprintf("put its keys into the one on line %d", first.Line))
+			continue
+		}
+		seen[b.Type] = at
+		keys := map[string]any{}
+		p.attributes(b.Body, b.Type, "", func(name string, v value) { keys[name] = v })
+		for _, inner := range b.Body.Blocks {
+			p.known(inner, b.Type, "")
+		}
+		tree[b.Type] = keys
+	}
+	tree[appPath] = appBlocks
+	return tree, nil
+}
+
+// Marshal is there for the interface: a configuration is never written.
+func (p *parser) Marshal(map[string]any) ([]byte, error) {
+	return nil, errors.New("config: a configuration is read, not written")
+}
+
+// app reads an app block. It reports false when the block has no usable name.
+func (p *parser) app(b *hclsyntax.Block) (appBlock, bool) {
+	app := appBlock{Pos: p.at(b.TypeRange), Values: map[string]value{}}
+	if len(b.Labels) != 1 {
+		at := app.Pos
+		if len(b.Labels) > 1 {
+			at = p.at(b.LabelRanges[1])
+		}
+		p.fault(at, fmt.Sprintf("an app block has one name, got %d", len(b.Labels)), `write app "keywords" { … }`)
+	} else {
+		app.Name = b.Labels[0]
+		if do := badAppName(app.Name); do != "" {
+			p.fault(p.at(b.LabelRanges[0]), fmt.Sprintf("app %s: not an app's name", quote(app.Name)), do)
+		}
+	}
+	label := fmt.Sprintf("app %s: ", quote(app.Name))
+	p.attributes(b.Body, appPath, label, func(name string, v value) { app.Values[name] = v })
+	seen := map[string]Pos{}
+	for _, inner := range b.Body.Blocks {
+		if !p.known(inner, appPath, label) {
+			continue
+		}
+		if len(inner.Labels) > 0 {
+			p.fault(p.at(inner.LabelRanges[0]), fmt.Sprintf("%sblock %s takes no name", label, inner.Type), "write "+inner.Type+" { … }")
+		}
+		if first, ok := seen[inner.Type]; ok {
+			p.fault(p.at(inner.TypeRange), fmt.Sprintf("%sblock %s is given twice", label, inner.Type),
+				fmt.Sprintf("put its keys into the one on line %d", first.Line))
+			continue
+		}
+		seen[inner.Type] = p.at(inner.TypeRange)
+		path := appPath + "." + inner.Type
+		p.attributes(inner.Body, path, label, func(name string, v value) { app.Values[inner.Type+"."+name] = v })
+		for _, deeper := range inner.Body.Blocks {
+			p.known(deeper, path, label)
+		}
+	}
+	return app, len(b.Labels) == 1
+}
+
+// badAppName returns what to do about a name that is none, or "".
+func badAppName(name string) string {
+	const rule = "begin with a lower-case letter and go on with lower-case letters, digits, '-', '_' and '.'"
+	switch {
+	case name == "":
+		return "give it a name: " + rule
+	case len(name) > maxAppName:
+		return fmt.Sprintf("use at most %d characters", maxAppName)
+	case name[0] < 'a' || name[0] > 'z':
+		return rule
+	}
+	for _, r := range name {
+		if !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.') {
+			return rule
+		}
+	}
+	return ""
+}
+
+// attributes gives put every key of a body that the table knows at path, and
+// reports the others.
+func (p *parser) attributes(body *hclsyntax.Body, path, label string, put func(name string, v value)) {
+	for name, a := range body.Attributes {
+		at := p.at(a.NameRange)
+		switch k, ok := lookup(join(path, name)); {
+		case ok:
+			v, ok := p.value(a.Expr, label+k.inApp(), k.Env())
+			if !ok {
+				v = value{Form: formBroken, Pos: p.at(a.Expr.Range()), Origin: fromFile}
+			}
+			put(name, v)
+		case isBlock(join(path, name)):
+			p.fault(at, label+name+" is a block", fmt.Sprintf("write %s { … } without the equals sign", name))
+		default:
+			p.unknown(at, "key", path, name, label)
+		}
+	}
+}
+
+// known reports whether the table has a block of b's type at path, and
+// reports it otherwise.
+func (p *parser) known(b *hclsyntax.Block, path, label string) bool {
+	at := p.at(b.TypeRange)
+	if isBlock(join(path, b.Type)) {
+		return true
+	}
+	if k, ok := lookup(join(path, b.Type)); ok {
+		p.fault(at, fmt.Sprintf("%s%s is a key, not a block", label, b.Type), "write it with an equals sign, such as "+b.Type+" = "+k.example())
+		return false
+	}
+	p.unknown(at, "block", path, b.Type, label)
+	return false
+}
+
+func (p *parser) unknown(at Pos, what, path, name, label string) {
+	in := ""
+	if block := strings.TrimPrefix(strings.TrimPrefix(path, appPath), "."); block != "" {
+		in = " in block " + block
+	}
+	p.fault(at, fmt.Sprintf("%sunknown %s %s%s", label, what, quote(name), in), suggestKey(what, path, name))
+}
+
+// value reads an expression that is a plain value. It reports false when it is
+// none, which is then among the problems.
+func (p *parser) value(expr hclsyntax.Expression, label, env string) (value, bool) {
+	v := value{Pos: p.at(expr.Range()), Origin: fromFile}
+	switch e := expr.(type) {
+	case *hclsyntax.ParenthesesExpr:
+		return p.value(e.Expression, label, env)
+	case *hclsyntax.LiteralValueExpr:
+		return p.literal(v, e.Val, label)
+	case *hclsyntax.UnaryOpExpr:
+		if lit, ok := e.Val.(*hclsyntax.LiteralValueExpr); ok && e.Op == hclsyntax.OpNegate && lit.Val.Type() == cty.Number && lit.Val.IsKnown() && !lit.Val.IsNull() {
+			return p.literal(v, lit.Val.Negate(), label)
+		}
+	case *hclsyntax.TemplateExpr:
+		var text strings.Builder
+		for _, part := range e.Parts {
+			lit, ok := part.(*hclsyntax.LiteralValueExpr)
+			if !ok || lit.Val.Type() != cty.String || !lit.Val.IsKnown() || lit.Val.IsNull() {
+				return p.computed(part, label, env)
+			}
+			text.WriteString(lit.Val.AsString())
+		}
+		v.Form, v.Text = formString, text.String()
+		return v, true
+	case *hclsyntax.TupleConsExpr:
+		v.Form = formList
+		ok := true
+		for _, item := range e.Exprs {
+			iv, iok := p.value(item, label, env)
+			v.Items = append(v.Items, iv)
+			ok = ok && iok
+		}
+		return v, ok
+	case *hclsyntax.ObjectConsExpr:
+		return p.object(v, e, label, env)
+	}
+	return p.computed(expr, label, env)
+}
+
+func (p *parser) object(v value, e *hclsyntax.ObjectConsExpr, label, env string) (value, bool) {
+	v.Form = formObject
+	ok := true
+	for _, item := range e.Items {
+		at := p.at(item.KeyExpr.Range())
+		name, named := memberName(item.KeyExpr)
+		if !named {
+			p.fault(at, label+": the name of an object's member is computed", plainValues)
+			ok = false
+			continue
+		}
+		if first := slices.IndexFunc(v.Members, func(m member) bool { return m.Name == name }); first >= 0 {
+			p.fault(at, fmt.Sprintf("%s: %s is given twice", label, quote(name)),
+				fmt.Sprintf("keep one of the two (the other is on line %d)", v.Members[first].Pos.Line))
+			ok = false
+			continue
+		}
+		mv, mok := p.value(item.ValueExpr, label, env)
+		v.Members = append(v.Members, member{Name: name, Pos: at, Value: mv})
+		ok = ok && mok
+	}
+	return v, ok
+}
+
+// memberName returns the name that stands before the equals sign in an object.
+func memberName(expr hclsyntax.Expression) (string, bool) {
+	if key, ok := expr.(*hclsyntax.ObjectConsKeyExpr); ok {
+		if word := hcl.ExprAsKeyword(key); word != "" {
+			return word, true
+		}
+		if key.ForceNonLiteral {
+			return "", false
+		}
+		expr = key.Wrapped
+	}
+	t, ok := expr.(*hclsyntax.TemplateExpr)
+	if !ok || !t.IsStringLiteral() && len(t.Parts) > 0 {
+		return "", false
+	}
+	name, diags := t.Value(nil)
+	if diags.HasErrors() || name.Type() != cty.String || !name.IsKnown() {
+		return "", false
+	}
+	return name.AsString(), true
+}
+
+// literal reads a number, a bool or null.
+func (p *parser) literal(v value, lit cty.Value, label string) (value, bool) {
+	switch {
+	case !lit.IsKnown(): // what the parser puts where it could not read: reported already
+		return v, false
+	case lit.IsNull():
+		v.Form = formNull
+	case lit.Type() == cty.Bool:
+		v.Form, v.Text = formBool, fmt.Sprint(lit.True())
+	case lit.Type() == cty.Number:
+		text, ok := numberText(lit.AsBigFloat())
+		if !ok {
+			p.fault(v.Pos, label+": this number is out of range", "write one that a 64-bit floating-point number can hold")
+			return v, false
+		}
+		v.Form, v.Text = formNumber, text
+	case lit.Type() == cty.String:
+		v.Form, v.Text = formString, lit.AsString()
+	default:
+		p.fault(v.Pos, label+": not a value", plainValues)
+		return v, false
+	}
+	return v, true
+}
+
+// numberText returns f in decimal, as JSON takes it. It reports false for what
+// a float64 can't hold: there, the text alone could fill the memory.
+func numberText(f *big.Float) (string, bool) {
+	if f.Sign() == 0 {
+		return "0", true
+	}
+	if x, _ := f.Float64(); math.IsInf(x, 0) || x == 0 {
+		return "", false
+	}
+	if f.IsInt() {
+		return f.Text('f', 0), true
+	}
+	return f.Text('g', -1), true
+}
+
+// computed reports an expression that is not a plain value.
+func (p *parser) computed(expr hclsyntax.Expression, label, env string) (value, bool) {
+	at := p.at(expr.Range())
+	what, do := label+": a calculation is not a value", plainValues
+	switch e := expr.(type) {
+	case *hclsyntax.ScopeTraversalExpr:
+		name := traversalText(e.Traversal)
+		what = fmt.Sprintf("%s: %s is a variable, and there are no variables here", label, name)
+		switch {
+		case len(e.Traversal) == 1:
+			do = fmt.Sprintf("put text in quotes: %q", name)
+		case env != "":
+			do = fmt.Sprintf("write the value itself, or leave the key out and set %s in the environment", env)
+		default:
+			do = "write the value itself"
+		}
+	case *hclsyntax.FunctionCallExpr:
+		what = fmt.Sprintf("%s: %s(…) is a function call, and there are no functions here", label, short(e.Name))
+		do = "write the value itself"
+	case *hclsyntax.ExprSyntaxError:
+		if !p.clean { // reported as a syntax error
+			return value{}, false
+		}
+	case *hclsyntax.TemplateWrapExpr:
+		return p.computed(e.Wrapped, label, env)
+	}
+	p.fault(at, what, do)
+	return value{}, false
+}
+
+// traversalText returns the words of a variable, "env.HOME".
+func traversalText(t hcl.Traversal) string {
+	var words []string
+	for _, step := range t {
+		switch s := step.(type) {
+		case hcl.TraverseRoot:
+			words = append(words, s.Name)
+		case hcl.TraverseAttr:
+			words = append(words, s.Name)
+		}
+	}
+	return short(strings.Join(words, "."))
+}
+
+func (p *parser) at(r hcl.Range) Pos { return place(r.Start, p.file) }
+
+func (p *parser) fault(at Pos, what, do string) {
+	p.problems = append(p.problems, Problem{Pos: at, What: what, Do: do})
+}

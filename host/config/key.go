@@ -1,0 +1,282 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/auricle-dev/auricle/sdk/event"
+)
+
+// Kind is what a key's value is.
+type Kind string
+
+// The kinds.
+const (
+	Address  Kind = "address"       // "127.0.0.1:7080"
+	Path     Kind = "path"          // "build/apps/minutes.wasm"
+	Choice   Kind = "choice"        // one of Key.Choices
+	Bool     Kind = "true or false" // true
+	Whole    Kind = "whole number"  // 32, 50e6
+	Duration Kind = "duration"      // "250ms"; base unit nanoseconds
+	Size     Kind = "size"          // "32MiB", or a number of bytes
+	Digest   Kind = "SHA-256"       // 64 hexadecimal digits
+	List     Kind = "list of text"  // ["transcript", "notify"]
+	Object   Kind = "object"        // { words = ["budget"] }
+)
+
+// Key is one key that an operator may set.
+type Key struct {
+	Path     string   // "listen", "pool.workers"; those of app blocks begin with "app.": "app.limits.fuel"
+	Kind     Kind     // what its value is
+	Unit     string   // what a Whole counts; the unit of a Duration or Size is part of its value
+	Default  string   // as the file would say it; "" where there is none
+	Min, Max int64    // bounds of a Whole, a Duration (ns) or a Size (bytes), both allowed
+	Choices  []string // what a Choice or the items of a List may be; nil for anything
+	Required bool     // whether an app block must have it
+	Doc      string   // what it does, in an operator's words
+
+	host func(*Config) any // where the value goes, for keys outside app blocks
+	app  func(*App) any    // where the value goes, for keys of app blocks
+}
+
+// Names of the app block and of its keys, which are read one by one.
+const (
+	appPath     = "app"
+	appModule   = "app.module"
+	appSHA256   = "app.sha256"
+	appGrant    = "app.grant"
+	appUsers    = "app.users"
+	appSettings = "app.settings"
+
+	maxAppName = 64
+)
+
+const (
+	kib = int64(1) << 10
+	mib = int64(1) << 20
+	gib = int64(1) << 30
+
+	millisecond = int64(time.Millisecond)
+	second      = int64(time.Second)
+	minute      = int64(time.Minute)
+	hour        = int64(time.Hour)
+)
+
+// keys is the table. Everything else that knows keys reads it.
+var keys = []Key{
+	{
+		Path: "listen", Kind: Address, Default: `"127.0.0.1:7080"`,
+		Doc:  "Where clients connect, host:port. Only a loopback address: there is no authentication yet, so anyone who can reach it may stream as any user. Port 0 takes a free one.",
+		host: func(c *Config) any { return &c.Listen },
+	}, {
+		Path: "data_dir", Kind: Path, Default: `"data"`,
+		Doc:  "Directory for conversations and compiled apps; made when missing. One host at a time. Relative to this file's directory.",
+		host: func(c *Config) any { return &c.DataDir },
+	}, {
+		Path: "drain", Kind: Duration, Default: `"20s"`, Min: 0, Max: hour,
+		Doc:  "How long a stop waits for what is running before it cuts it off.",
+		host: func(c *Config) any { return &c.Drain },
+	}, {
+		Path: "log_level", Kind: Choice, Default: `"info"`, Choices: []string{"trace", "debug", "info", "warn", "error"},
+		Doc:  "The least important lines that are logged. What was said is never logged at info or above.",
+		host: func(c *Config) any { return &c.LogLevel },
+	}, {
+		Path: "log_json", Kind: Bool, Default: `false`,
+		Doc:  "Log lines as JSON, for machines.",
+		host: func(c *Config) any { return &c.LogJSON },
+	}, {
+		Path: "pool.workers", Kind: Whole, Unit: "invocations", Default: `32`, Min: 1, Max: 4096,
+		Doc:  "Invocations of apps running at once, all apps together.",
+		host: func(c *Config) any { return &c.Pool.Workers },
+	}, {
+		Path: "pool.queue", Kind: Whole, Unit: "invocations", Default: `1024`, Min: 1, Max: 1_000_000,
+		Doc:  "Invocations that may wait for a worker, for each app. Beyond it live events are dropped, counted and told to the client; completed conversations never are.",
+		host: func(c *Config) any { return &c.Pool.Queue },
+	}, {
+		Path: "pool.per_app", Kind: Whole, Unit: "invocations", Default: `0`, Min: 0, Max: 4096,
+		Doc:  "Invocations of one app running at once, so that no app takes the whole pool. 0 means a quarter of workers, at least 1.",
+		host: func(c *Config) any { return &c.Pool.PerApp },
+	}, {
+		Path: "conversation.silence", Kind: Duration, Default: `"120s"`, Min: 2 * second, Max: 4 * hour,
+		Doc:  "Nothing said for this long completes the conversation; the next words begin another.",
+		host: func(c *Config) any { return &c.Conversation.Silence },
+	}, {
+		Path: "conversation.grace", Kind: Duration, Default: `"30s"`, Min: 0, Max: hour,
+		Doc:  "How long a conversation whose stream was lost waits before it completes.",
+		host: func(c *Config) any { return &c.Conversation.Grace },
+	}, {
+		Path: "stream.max_message", Kind: Size, Default: `"1MiB"`, Min: 4 * kib, Max: 16 * mib,
+		Doc:  "Largest message taken from a client; a larger one closes its stream with 4504.",
+		host: func(c *Config) any { return &c.Stream.MaxMessageBytes },
+	}, {
+		Path: "stream.output_queue", Kind: Size, Default: `"1MiB"`, Min: 64 * kib, Max: 256 * mib,
+		Doc:  "Messages that may wait for a client that reads slowly; beyond it the stream is closed with 4008.",
+		host: func(c *Config) any { return &c.Stream.OutputQueueBytes },
+	}, {
+		Path: "stream.start_timeout", Kind: Duration, Default: `"10s"`, Min: 100 * millisecond, Max: 5 * minute,
+		Doc:  "How long a client may take to send start after it has connected.",
+		host: func(c *Config) any { return &c.Stream.StartTimeout },
+	}, {
+		Path: "stream.ping_interval", Kind: Duration, Default: `"20s"`, Min: 100 * millisecond, Max: hour,
+		Doc:  "Time between two pings to a client.",
+		host: func(c *Config) any { return &c.Stream.PingInterval },
+	}, {
+		Path: "stream.pong_timeout", Kind: Duration, Default: `"40s"`, Min: 200 * millisecond, Max: 2 * hour,
+		Doc:  "No answer to pings for this long closes the stream with 4012. Longer than ping_interval.",
+		host: func(c *Config) any { return &c.Stream.PongTimeout },
+	}, {
+		Path: "audio.buffer", Kind: Size, Default: `"4MiB"`, Min: 64 * kib, Max: gib,
+		Doc:  "Audio of one session that may wait for the slowest app that receives it; beyond it the oldest is dropped, counted and told to the client. Without such an app nothing is buffered.",
+		host: func(c *Config) any { return &c.Audio.BufferBytes },
+	}, {
+		Path: appModule, Kind: Path, Required: true,
+		Doc: "The app's WebAssembly file. Relative to this file's directory.",
+		app: func(a *App) any { return &a.Module },
+	}, {
+		Path: appSHA256, Kind: Digest,
+		Doc: "Pins the module: the host does not start when the file's SHA-256 is another. Left out, any file will do.",
+		app: func(a *App) any { return &a.SHA256 },
+	}, {
+		Path: appGrant, Kind: List, Default: `[]`, Choices: capabilityNames(),
+		Doc: "What the app may receive and do. It gets what its manifest asks for and this list has, nothing else.",
+		app: func(a *App) any { return &a.Grant },
+	}, {
+		Path: appUsers, Kind: List, Default: `["*"]`,
+		Doc: `The users (uid) whose conversations the app works on; "*" is everyone.`,
+		app: func(a *App) any { return &a.Users },
+	}, {
+		Path: appSettings, Kind: Object,
+		Doc: "The app's own settings, checked against the schema in its manifest.",
+		app: func(a *App) any { return &a.Settings },
+	}, {
+		Path: "app.limits.fuel", Kind: Whole, Unit: "units of fuel", Min: 1, Max: 1_000_000_000_000_000,
+		Doc: "Instructions that one invocation may execute. Left out: what the manifest says, otherwise 50e6 for live events and 1000e6 for completed conversations.",
+		app: func(a *App) any { return &a.Limits.Fuel },
+	}, {
+		Path: "app.limits.wall", Kind: Duration, Min: millisecond, Max: 10 * minute,
+		Doc: `Time that one invocation may take. Left out: what the manifest says, otherwise "250ms" for live events and "5s" for completed conversations.`,
+		app: func(a *App) any { return &a.Limits.Wall },
+	}, {
+		Path: "app.limits.memory", Kind: Size, Min: 64 * kib, Max: 4 * gib,
+		Doc: `Memory that one invocation may use. Left out: what the manifest says, otherwise "64MiB".`,
+		app: func(a *App) any { return &a.Limits.MemoryBytes },
+	},
+}
+
+// Reference returns every key, in the order in which a reader wants them.
+func Reference() []Key { return slices.Clone(keys) }
+
+// Env returns the environment variable that sets k, such as
+// "AURICLE_POOL_WORKERS"; "" for keys of app blocks, which only a file sets.
+func (k Key) Env() string {
+	if k.app != nil {
+		return ""
+	}
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.Path, ".", "_"))
+}
+
+// Flag returns the name of the flag that sets k, without its dash, such as
+// "pool-workers"; "" for keys of app blocks, which only a file sets.
+func (k Key) Flag() string {
+	if k.app != nil {
+		return ""
+	}
+	return flagName(k.Path)
+}
+
+// Bounds returns what k may be between, such as "2s to 4h", or its choices;
+// "" where anything goes.
+func (k Key) Bounds() string {
+	switch k.Kind {
+	case Whole:
+		return k.format(k.Min) + " to " + k.format(k.Max) + " " + k.Unit
+	case Duration, Size:
+		return k.format(k.Min) + " to " + k.format(k.Max)
+	}
+	return strings.Join(k.Choices, ", ")
+}
+
+// inApp returns k's path as an operator sees it within its app block.
+func (k Key) inApp() string {
+	if k.app != nil {
+		return strings.TrimPrefix(k.Path, appPath+".")
+	}
+	return k.Path
+}
+
+// example returns a value of k as the file would say it.
+func (k Key) example() string {
+	if k.Default != "" && k.Default != "[]" && k.Default != "0" {
+		return k.Default
+	}
+	switch k.Kind {
+	case Path:
+		return `"build/apps/keywords.wasm"`
+	case Digest:
+		return `"` + strings.Repeat("0", 8) + `…"`
+	case List:
+		return `["transcript", "notify"]`
+	case Object:
+		return `{ words = ["budget"] }`
+	case Duration:
+		return `"250ms"`
+	case Size:
+		return `"32MiB"`
+	case Whole:
+		if k.Max > 1e9 {
+			return "50e6"
+		}
+		return "8"
+	}
+	return `"…"`
+}
+
+func capabilityNames() []string {
+	names := make([]string, len(event.Capabilities))
+	for i, c := range event.Capabilities {
+		names[i] = string(c)
+	}
+	return names
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+func lookup(path string) (Key, bool) {
+	for _, k := range keys {
+		if k.Path == path {
+			return k, true
+		}
+	}
+	return Key{}, false
+}
+
+// isBlock reports whether path is that of a block: something that keys are in.
+func isBlock(path string) bool {
+	return slices.ContainsFunc(keys, func(k Key) bool { return strings.HasPrefix(k.Path, path+".") })
+}
+
+// namesIn returns the names of the keys and blocks directly in the block at
+// path, in the table's order.
+func namesIn(path string) []string {
+	var names []string
+	for _, k := range keys {
+		rest := k.Path
+		if path != "" {
+			var ok bool
+			if rest, ok = strings.CutPrefix(k.Path, path+"."); !ok {
+				continue
+			}
+		}
+		name, _, _ := strings.Cut(rest, ".")
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

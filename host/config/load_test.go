@@ -1,0 +1,327 @@
+package config_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/auricle-dev/auricle/host/config"
+	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/spf13/pflag"
+)
+
+// load reads src as the file conf/config.hcl.
+func load(src string, environ ...string) (config.Config, config.Problems) {
+	return config.Load(config.LoadOptions{Path: "conf/config.hcl", Source: []byte(src), Environ: environ})
+}
+
+func TestDefaults(t *testing.T) {
+	got := config.Default()
+	want := config.Config{
+		Listen: "127.0.0.1:7080", DataDir: "data", Drain: 20 * time.Second, LogLevel: "info",
+		Pool:         config.Pool{Workers: 32, Queue: 1024},
+		Conversation: config.Conversation{Silence: 120 * time.Second, Grace: 30 * time.Second},
+		Stream: config.Stream{
+			MaxMessageBytes: 1 << 20, OutputQueueBytes: 1 << 20,
+			StartTimeout: 10 * time.Second, PingInterval: 20 * time.Second, PongTimeout: 40 * time.Second,
+		},
+		Audio: config.Audio{BufferBytes: 4 << 20},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if _, ps := config.Load(config.LoadOptions{}); len(ps) > 0 {
+		t.Errorf("problems of the defaults: %v", ps)
+	}
+}
+
+func TestGoodFilesHaveNoProblems(t *testing.T) {
+	for _, path := range filesIn(t, "testdata/good") {
+		if _, ps := config.Load(config.LoadOptions{Path: path}); len(ps) > 0 {
+			t.Errorf("%s: %v", path, ps)
+		}
+	}
+}
+
+func TestEveryKeyOfAFileArrives(t *testing.T) {
+	const path = "testdata/good/every_key.hcl"
+	c, ps := config.Load(config.LoadOptions{Path: path})
+	if len(ps) > 0 {
+		t.Fatalf("problems: %v", ps)
+	}
+	at := func(line, column int) config.Pos { return config.Pos{File: path, Line: line, Column: column} }
+	settings := `{"words":["budget","größe"],"a/b~c":{"deep":[null,true,-0.5]},"big":12345678901234567890,` +
+		`"text":"two\nlines\n","true":1e-07,"escaped":"${not.a.variable} <&> \"q\"","nothing":{}}`
+	want := config.Config{
+		Listen: "[::1]:0", DataDir: "/var/lib/auricle", Drain: 0, LogLevel: "trace", LogJSON: true,
+		Pool:         config.Pool{Workers: 4, Queue: 1000, PerApp: 2},
+		Conversation: config.Conversation{Silence: 2 * time.Second, Grace: time.Hour},
+		Stream: config.Stream{
+			MaxMessageBytes: 65536, OutputQueueBytes: 2 << 20,
+			StartTimeout: 90 * time.Second, PingInterval: 1500 * time.Millisecond, PongTimeout: 3 * time.Second,
+		},
+		Audio: config.Audio{BufferBytes: 64 << 10},
+		Apps: []config.App{{
+			Name: "notes.summary_2-b", Module: "testdata/apps/notes.wasm",
+			SHA256:   "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+			Grant:    []event.Capability{event.CapConversation, event.CapNotify},
+			Users:    []string{"anna", "bert@example.org"},
+			Settings: json.RawMessage(settings),
+			Limits:   config.AppLimits{Fuel: 50_000_000, Wall: 250 * time.Millisecond, MemoryBytes: 32 << 20},
+			Pos: config.AppPos{
+				Block: at(28, 1), Module: at(29, 12), SHA256: at(30, 12), Grant: at(31, 12), Users: at(32, 12), Settings: at(33, 14),
+				Grants: []config.Pos{at(31, 13), at(31, 29)},
+				Setting: map[string]config.Pos{
+					"": at(33, 14), "/words": at(34, 17), "/words/0": at(34, 18), "/words/1": at(34, 28),
+					"/a~1b~0c": at(35, 17), "/a~1b~0c/deep": at(35, 26), "/a~1b~0c/deep/0": at(35, 27),
+					"/a~1b~0c/deep/1": at(35, 33), "/a~1b~0c/deep/2": at(35, 39),
+					"/big": at(36, 17), "/text": at(37, 17), "/true": at(41, 17), "/escaped": at(42, 17), "/nothing": at(43, 17),
+				},
+			},
+		}, {
+			Name: "bare", Module: "/opt/bare.wasm", Users: []string{"*"},
+			Pos: config.AppPos{
+				Block: at(53, 1), Module: at(53, 23), SHA256: at(53, 1), Grant: at(53, 1), Users: at(53, 1), Settings: at(53, 1),
+			},
+		}},
+	}
+	if got := c.Pos["pool.workers"]; got != at(8, 13) {
+		t.Errorf("pool.workers stands at %v, want %v", got, at(8, 13))
+	}
+	c.Pos = nil
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+	if !json.Valid(c.Apps[0].Settings) {
+		t.Errorf("settings are not JSON: %s", c.Apps[0].Settings)
+	}
+}
+
+func TestLaterSourcesWin(t *testing.T) {
+	flags := func(args ...string) *pflag.FlagSet {
+		fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+		config.AddFlags(fs)
+		fs.String("config", "config.hcl", "a flag that is no key")
+		if err := fs.Parse(args); err != nil {
+			t.Fatal(err)
+		}
+		return fs
+	}
+	const file = "pool {\n  workers = 5\n}\n"
+	for _, row := range []struct {
+		name    string
+		file    string
+		environ []string
+		args    []string
+		workers int
+		from    config.Pos
+	}{
+		{"default", "", nil, nil, 32, config.Pos{File: "default"}},
+		{"file", file, nil, nil, 5, config.Pos{File: "conf/config.hcl", Line: 2, Column: 13}},
+		{"environment", file, []string{"AURICLE_POOL_WORKERS=6"}, nil, 6, config.Pos{File: "AURICLE_POOL_WORKERS"}},
+		{"flag", file, []string{"AURICLE_POOL_WORKERS=6"}, []string{"--pool-workers=7", "--config=x"}, 7, config.Pos{File: "-pool-workers"}},
+		{"empty variable is none", file, []string{"AURICLE_POOL_WORKERS="}, nil, 5, config.Pos{File: "conf/config.hcl", Line: 2, Column: 13}},
+		{"another block's values stay", file, []string{"AURICLE_POOL_QUEUE=9"}, nil, 5, config.Pos{File: "conf/config.hcl", Line: 2, Column: 13}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c, ps := config.Load(config.LoadOptions{Path: "conf/config.hcl", Source: []byte(row.file), Environ: row.environ, Flags: flags(row.args...)})
+			if len(ps) > 0 {
+				t.Errorf("problems: %v", ps)
+			}
+			if c.Pool.Workers != row.workers || c.Pos["pool.workers"] != row.from {
+				t.Errorf("workers = %d from %v, want %d from %v", c.Pool.Workers, c.Pos["pool.workers"], row.workers, row.from)
+			}
+		})
+	}
+}
+
+func TestProblemsNameTheVariableOrFlag(t *testing.T) {
+	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	config.AddFlags(fs, "listen", "log_json", "drain")
+	if err := fs.Parse([]string{"--listen", "0.0.0.0:80", "--log-json", "--drain=20"}); err != nil {
+		t.Fatal(err)
+	}
+	c, ps := config.Load(config.LoadOptions{
+		Environ: []string{
+			"AURICLE=/usr/bin/auricle", "PATH=/usr/bin", "AURICLE_POOL_QUEUE=many", "AURICLE_STREAM_MAX_MESSAGE=1KiB",
+			"AURICLE_POOL_WORKER=4", "AURICLE_CONVERSATION=5s", "AURICLE_APP_KEYWORDS_LIMITS_FUEL=5", "AURICLE_SOMETHING=1",
+			"AURICLE_SERVICE_HOST=10.0.0.1", "AURICLE_PORT_7080_TCP_ADDR=10.0.0.1", "AURICLE_PORT=tcp://10.0.0.1:7080",
+		},
+		Flags: fs,
+	})
+	if !c.LogJSON {
+		t.Error("-log-json had no effect")
+	}
+	want := strings.Join([]string{
+		`-drain: drain: expected a duration such as 20s, got "20"; give one, or leave the flag out`,
+		`-listen: listen: "0.0.0.0" is not a loopback address: authentication is not available, so a public address would let anyone stream as any user; listen on 127.0.0.1:80 and reach it from another machine through a tunnel, such as ssh -L`,
+		`AURICLE_APP_KEYWORDS_LIMITS_FUEL: warning: this variable sets nothing; set apps in the configuration file`,
+		`AURICLE_CONVERSATION: warning: this variable sets nothing; set the keys in it: AURICLE_CONVERSATION_GRACE, AURICLE_CONVERSATION_SILENCE`,
+		`AURICLE_POOL_QUEUE: pool.queue: expected a whole number such as 1024, got "many"; set one, or unset the variable`,
+		`AURICLE_POOL_WORKER: warning: this variable sets nothing; did you mean AURICLE_POOL_WORKERS?`,
+		`AURICLE_SOMETHING: warning: this variable sets nothing; unset it (known: ` + strings.Join(variables(), ", ") + `)`,
+		`AURICLE_STREAM_MAX_MESSAGE: stream.max_message: 1KiB is below the least, 4KiB; set 4KiB to 16MiB`,
+	}, "\n")
+	if got := ps.String(); got != want {
+		t.Errorf("problems\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestPathsStartAtTheFile(t *testing.T) {
+	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	config.AddFlags(fs)
+	if err := fs.Parse([]string{"--data-dir=./flag/"}); err != nil {
+		t.Fatal(err)
+	}
+	const app = "app \"a\" {\n  module = \"../b/./a.wasm\"\n}\n"
+	for _, row := range []struct {
+		name            string
+		o               config.LoadOptions
+		dataDir, module string
+	}{
+		{"default", config.LoadOptions{Path: "conf/config.hcl", Source: []byte(app)}, "conf/data", "b/a.wasm"},
+		{"file beside the working directory", config.LoadOptions{Path: "config.hcl", Source: []byte(app)}, "data", "../b/a.wasm"},
+		{"file", config.LoadOptions{Path: "/etc/auricle/config.hcl", Source: []byte("data_dir = \"../d\"\n" + app)}, "/etc/d", "/etc/b/a.wasm"},
+		{"environment", config.LoadOptions{Path: "/etc/auricle/config.hcl", Source: []byte(app), Environ: []string{"AURICLE_DATA_DIR=env/x/.."}}, "env", "/etc/b/a.wasm"},
+		{"flag", config.LoadOptions{Path: "/etc/auricle/config.hcl", Source: []byte(app), Flags: fs}, "flag", "/etc/b/a.wasm"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c, ps := config.Load(row.o)
+			if len(ps) > 0 {
+				t.Fatalf("problems: %v", ps)
+			}
+			if c.DataDir != filepath.FromSlash(row.dataDir) || c.Apps[0].Module != filepath.FromSlash(row.module) {
+				t.Errorf("data_dir %s, module %s; want %s, %s", c.DataDir, c.Apps[0].Module, row.dataDir, row.module)
+			}
+		})
+	}
+}
+
+func TestFilesThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	large := filepath.Join(dir, "large.hcl")
+	if err := os.WriteFile(large, bytes.Repeat([]byte("#\n"), 150_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(dir, "missing.hcl")
+	for _, row := range []struct{ path, want string }{
+		{missing, missing + `: there is no such file; name yours with -config, or begin with a copy of the config.hcl that comes with Auricle`},
+		{dir, dir + `: this is a directory; name the file in it, such as ` + filepath.Join(dir, "config.hcl")},
+		{large, large + `: the file is larger than 256KiB; is it a configuration file? Make it smaller, or name another with -config`},
+	} {
+		// The other sources are checked all the same.
+		want := row.want + "\n" + `AURICLE_POOL_WORKERS: pool.workers: expected a whole number such as 32, got "x"; set one, or unset the variable`
+		if filepath.IsAbs(row.path) && row.path[0] > 'A' {
+			t.Fatalf("path %s sorts after the variable", row.path)
+		}
+		_, ps := config.Load(config.LoadOptions{Path: row.path, Environ: []string{"AURICLE_POOL_WORKERS=x"}})
+		if got := ps.String(); got != want {
+			t.Errorf("problems\n%s\nwant\n%s", got, want)
+		}
+	}
+}
+
+// What is usable of a file with faults is there, for its apps to be checked in
+// the same run.
+func TestFaultyFilesYieldWhatIsUsable(t *testing.T) {
+	c, ps := load(`
+drain = "20"
+log_level = "debug"
+app "none" {}
+app "good" { module = "a.wasm" }
+app "good" { module = "b.wasm" }
+app "computed" { module = "${x}.wasm" }
+app "Bad" { module = "c.wasm" }
+app "grants" {
+  module = "d.wasm"
+  grant  = ["transcript", "notfy"]
+}
+`)
+	if n := len(ps); n != 6 {
+		t.Errorf("%d problems, want 6: %v", n, ps)
+	}
+	if c.Drain != 20*time.Second || c.LogLevel != "debug" {
+		t.Errorf("drain %v, log_level %s; want the default and debug", c.Drain, c.LogLevel)
+	}
+	var got []string
+	for _, a := range c.Apps {
+		got = append(got, a.Name+" "+a.Module)
+	}
+	want := []string{"good conf/a.wasm", "Bad conf/c.wasm", "grants conf/d.wasm"}
+	if !slices.Equal(got, want) {
+		t.Errorf("apps %q, want %q", got, want)
+	}
+	if g := c.Apps[2].Grant; !slices.Equal(g, []event.Capability{event.CapTranscript}) {
+		t.Errorf("grant %v, want what is known of it", g)
+	}
+}
+
+func TestDepthCostsNoStack(t *testing.T) {
+	for _, unit := range []string{"[", "{a=", "-", "!", "1?1:", "\"${", "\"%{if x}", "a {\n"} {
+		src := "settings = " + strings.Repeat(unit, 100_000/len(unit))
+		if _, ps := load(src); !ps.HasFault() {
+			t.Errorf("%q again and again: no fault", unit)
+		}
+	}
+}
+
+func TestSettingAtFindsTheNearestPlace(t *testing.T) {
+	c, ps := load("app \"a\" {\n  module   = \"a.wasm\"\n  settings = { words = [\"x\"] }\n}\napp \"b\" {\n  module = \"b.wasm\"\n}\n")
+	if len(ps) > 0 {
+		t.Fatalf("problems: %v", ps)
+	}
+	for _, row := range []struct {
+		app     int
+		pointer string
+		want    string
+	}{
+		{0, "/words/0", "conf/config.hcl:3:25"},
+		{0, "/words", "conf/config.hcl:3:24"},
+		{0, "/words/5/name", "conf/config.hcl:3:24"}, // an item that the file lacks
+		{0, "/missing", "conf/config.hcl:3:14"},      // a required member that the file lacks
+		{0, "", "conf/config.hcl:3:14"},
+		{1, "/words", "conf/config.hcl:5:1"}, // no settings at all: the block
+	} {
+		if got := c.Apps[row.app].Pos.SettingAt(row.pointer).String(); got != row.want {
+			t.Errorf("app %d, %q: %s, want %s", row.app, row.pointer, got, row.want)
+		}
+	}
+}
+
+func TestListenTakesLoopbackAddressesOnly(t *testing.T) {
+	for _, row := range []struct {
+		address string
+		good    bool
+	}{
+		{"127.0.0.1:7080", true},
+		{"127.255.255.254:1", true}, // all of 127.0.0.0/8
+		{"[::1]:7080", true},
+		{"localhost:0", true},
+		{"[::ffff:127.0.0.1]:7080", true},
+		{"128.0.0.1:7080", false},
+		{"[::]:7080", false},
+		{"[::1%eth0]:7080", false}, // a zone is a way around
+		{"::1:7080", false},        // without brackets it is ambiguous
+		{"127.0.0.1:", false},
+		{"127.0.0.1:http", false}, // names of ports differ by machine
+		{"127.0.0.1:+80", false},
+		{"127.0.0.1:080", false},
+		{"127.1:7080", false}, // short forms are read differently by different programs
+		{"2130706433:7080", false},
+		{"localhost.example.org:7080", false},
+		{"LOCALHOST:7080", false},
+		{" 127.0.0.1:7080", false},
+		{"", false},
+	} {
+		_, ps := load("listen = \"" + row.address + "\"\n")
+		if good := len(ps) == 0; good != row.good {
+			t.Errorf("%q: good = %v, want %v (%v)", row.address, good, row.good, ps)
+		}
+	}
+}

@@ -1,0 +1,3 @@
+app "Key Words" {
+  module = "a.wasm"
+}

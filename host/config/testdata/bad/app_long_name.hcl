@@ -1,0 +1,3 @@
+app "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" {
+  module = "a.wasm"
+}

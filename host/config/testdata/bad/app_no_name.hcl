@@ -1,0 +1,3 @@
+app {
+  module = "a.wasm"
+}

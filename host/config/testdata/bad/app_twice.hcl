@@ -1,0 +1,7 @@
+app "a" {
+  module = "a.wasm"
+}
+
+app "a" {
+  module = "b.wasm"
+}

@@ -1,0 +1,3 @@
+app "a" "b" {
+  module = "a.wasm"
+}

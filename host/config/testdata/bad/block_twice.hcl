@@ -1,0 +1,7 @@
+pool {
+  workers = 4
+}
+
+pool {
+  queue = 8
+}

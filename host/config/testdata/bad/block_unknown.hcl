@@ -1,0 +1,3 @@
+conversations {
+  silence = "5s"
+}

@@ -1,0 +1,3 @@
+pool "main" {
+  workers = 4
+}

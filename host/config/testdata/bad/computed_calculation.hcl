@@ -1,0 +1,3 @@
+pool {
+  workers = 4 * 8
+}

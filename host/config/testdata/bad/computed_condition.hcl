@@ -1,0 +1,1 @@
+log_json = 1 == 1 ? true : false

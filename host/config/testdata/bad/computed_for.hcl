@@ -1,0 +1,4 @@
+app "a" {
+  module   = "a.wasm"
+  settings = { words = [for w in ["budget"] : w] }
+}

@@ -1,0 +1,3 @@
+app "a" {
+  module = abspath("a.wasm")
+}

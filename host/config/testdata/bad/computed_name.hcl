@@ -1,0 +1,4 @@
+app "a" {
+  module   = "a.wasm"
+  settings = { (word) = 1 }
+}

@@ -1,0 +1,5 @@
+data_dir = "${env.HOME}/auricle"
+
+app "a" {
+  module = "${dir}/a.wasm"
+}

@@ -1,0 +1,3 @@
+conversation {
+  silence = "1999ms"
+}

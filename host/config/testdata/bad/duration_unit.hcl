@@ -1,0 +1,3 @@
+conversation {
+  grace = "2d"
+}

@@ -1,0 +1,7 @@
+app "a" {
+  module = "a.wasm"
+
+  limits {
+    fuel = 0
+  }
+}

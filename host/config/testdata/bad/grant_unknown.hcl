@@ -1,0 +1,8 @@
+app "a" {
+  module = "a.wasm"
+  grant = [
+    "transcript",
+    "notfy",
+    "camera",
+  ]
+}

@@ -1,0 +1,7 @@
+app "a" {
+  module = "a.wasm"
+
+  settings {
+    words = ["budget"]
+  }
+}

@@ -1,0 +1,1 @@
+listen = "auricle.example.org:7080"

@@ -1,0 +1,3 @@
+pool {
+  workers = 1.5
+}

@@ -1,0 +1,4 @@
+app "a" {
+  module = "a.wasm"
+  sha256 = "gggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggg"
+}

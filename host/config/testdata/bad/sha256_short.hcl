@@ -1,0 +1,4 @@
+app "a" {
+  module = "a.wasm"
+  sha256 = "9f86d081"
+}

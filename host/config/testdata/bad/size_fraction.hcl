@@ -1,0 +1,3 @@
+audio {
+  buffer = "1.5MiB"
+}

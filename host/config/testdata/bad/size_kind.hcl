@@ -1,0 +1,3 @@
+audio {
+  buffer = true
+}

@@ -1,0 +1,7 @@
+audio {
+  buffer = "4MB"
+}
+
+stream {
+  max_message = "64kib"
+}

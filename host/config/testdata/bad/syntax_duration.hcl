@@ -1,0 +1,6 @@
+drain = 20s
+
+conversation {
+  silence = 120s
+  grace   = 30s
+}

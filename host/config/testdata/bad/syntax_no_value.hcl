@@ -1,0 +1,2 @@
+drain =
+log_level = "info"

@@ -1,0 +1,5 @@
+pool {
+  workers = 4
+}
+}
+log_level = "inf"

@@ -1,0 +1,6 @@
+pool {
+  workers = 0
+
+conversation {
+  silence = "5s"
+}

@@ -1,0 +1,53 @@
+listen    = "[::1]:0"
+data_dir  = "/var/lib/auricle/../auricle"
+drain     = "0s"
+log_level = "trace"
+log_json  = true
+
+pool {
+  workers = 4.0
+  queue   = 1e3
+  per_app = 2
+}
+
+conversation {
+  silence = "2s"
+  grace   = "1h"
+}
+
+stream {
+  max_message   = 65536
+  output_queue  = "2MiB"
+  start_timeout = "1m30s"
+  ping_interval = "1.5s"
+  pong_timeout  = "3s"
+}
+
+audio { buffer = "64KiB" }
+
+app "notes.summary_2-b" {
+  module = "../apps/notes.wasm"
+  sha256 = "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08"
+  grant  = ["conversation", "notify"]
+  users  = ["anna", "bert@example.org"]
+  settings = {
+    words     = ["budget", "größe"]
+    "a/b~c"   = { deep = [null, true, -0.5] }
+    big       = 12345678901234567890
+    text      = <<-EOT
+      two
+      lines
+    EOT
+    true      = 1e-7
+    escaped   = "$${not.a.variable} <&> \"q\""
+    nothing   = {}
+  }
+
+  limits {
+    fuel   = 50e6
+    wall   = "250ms"
+    memory = "32MiB"
+  }
+}
+
+app "bare" { module = "/opt/bare.wasm" }

@@ -1,0 +1,4 @@
+﻿drain = "5s"
+pool {
+  workers = 4
+}

@@ -1,0 +1,4 @@
+pool {
+  workers = 4
+  per_app = 8
+}

@@ -1,0 +1,66 @@
+package conversation
+
+import (
+	"fmt"
+
+	"github.com/auricle-dev/auricle/host/dispatch"
+	"github.com/auricle-dev/auricle/sdk/event"
+)
+
+// State is a conversation's state, as clients are told it.
+type State string
+
+// The states, in the order in which a conversation goes through them.
+const (
+	StateOpen       State = "open"       // something was said
+	StateCompleting State = "completing" // nothing more is added; not on disk yet
+	StateCompleted  State = "completed"  // on synced disk
+)
+
+// ReasonFull says that a conversation reached its bounds and was completed so
+// that the next could begin.
+const ReasonFull event.Reason = "full"
+
+// Client is a session's way to speak to the attached stream. No method may
+// block or call the Session: what can't be sent is the stream's own affair
+// (it closes itself).
+type Client interface {
+	// Conversation tells of a conversation's state. c is whole and never
+	// changed when the state is StateCompleted, otherwise nil.
+	Conversation(id string, state State, c *event.Conversation)
+	// Ack says that every accepted transcript up to seq is on synced disk and
+	// that audioBytes bytes of audio were taken since the session began.
+	Ack(seq uint64, audioBytes int64)
+	// Output passes on what an app made.
+	Output(o event.Output)
+	// Gap passes on what was dropped for an app.
+	Gap(g dispatch.Gap)
+	// Warn tells the client of trouble that leaves the stream as it is.
+	Warn(w *InputError)
+}
+
+// The codes of an InputError.
+const (
+	CodeHalfSample        = "half_sample"        // a frame of audio is not whole samples of every channel
+	CodeNoAudio           = "no_audio"           // audio came, but start declared none
+	CodeBadSeq            = "bad_seq"            // a transcript's seq does not go up
+	CodeBadSegment        = "bad_segment"        // a segment breaks a limit
+	CodeEmptyConversation = "empty_conversation" // finish, but nothing was said
+	CodeAfterEnd          = "after_end"          // something came after end
+	CodeStoreUnavailable  = "store_unavailable"  // the host can't write; it goes on trying
+)
+
+// InputError is something a client sent that was refused, whole, with nothing
+// else changed; the session goes on.
+type InputError struct {
+	Code    string // one of the Code constants
+	Message string // what is wrong and what to do; fit for the client
+	Seq     uint64 // the refused transcript's seq; 0 when it was something else
+}
+
+// Error returns the code and the message.
+func (e *InputError) Error() string { return e.Code + ": " + e.Message }
+
+func refuse(code string, seq uint64, format string, args ...any) *InputError {
+	return &InputError{Code: code, Seq: seq, Message: fmt.Sprintf(format, args...)}
+}

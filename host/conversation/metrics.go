@@ -1,0 +1,56 @@
+package conversation
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+type metrics struct {
+	sessions       prometheus.Gauge
+	conversations  prometheus.Gauge
+	completed      *prometheus.CounterVec
+	audioReceived  prometheus.Counter
+	audioDiscarded prometheus.Counter
+	storeRetries   *prometheus.CounterVec
+	resultsWaiting prometheus.Gauge
+	resultsDropped *prometheus.CounterVec
+}
+
+// newMetrics registers with r, which may be nil.
+func newMetrics(r prometheus.Registerer) *metrics {
+	f := promauto.With(r)
+	return &metrics{
+		sessions: f.NewGauge(prometheus.GaugeOpts{
+			Name: "auricle_sessions_open",
+			Help: "Sessions, with or without a stream attached.",
+		}),
+		conversations: f.NewGauge(prometheus.GaugeOpts{
+			Name: "auricle_conversations_open",
+			Help: "Conversations in which something was said and that are not on disk yet.",
+		}),
+		completed: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "auricle_conversations_completed_total",
+			Help: "Conversations completed and on synced disk, by reason.",
+		}, []string{"reason"}),
+		audioReceived: f.NewCounter(prometheus.CounterOpts{
+			Name: "auricle_audio_received_bytes_total",
+			Help: "Audio taken from clients, in bytes as they sent it.",
+		}),
+		audioDiscarded: f.NewCounter(prometheus.CounterOpts{
+			Name: "auricle_audio_discarded_bytes_total",
+			Help: "Audio taken from clients and let go at once because no app of the user may have it, in bytes as they sent it.",
+		}),
+		storeRetries: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "auricle_store_retries_total",
+			Help: "Writes to the store that failed and are tried again, by operation.",
+		}, []string{"operation"}),
+		resultsWaiting: f.NewGauge(prometheus.GaugeOpts{
+			Name: "auricle_results_waiting",
+			Help: "Results of apps that wait to be stored.",
+		}),
+		resultsDropped: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "auricle_results_dropped_total",
+			Help: "Results of apps that were not stored, by reason: queue_full, store_failed, shutdown.",
+		}, []string{"reason"}),
+	}
+}

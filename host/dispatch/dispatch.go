@@ -1,0 +1,300 @@
+// Package dispatch decides which app gets which event, and when.
+//
+// The way of the data: a [Session] takes a user's transcripts, audio and
+// completed conversations and puts each as an event into the mailbox of every
+// app of that user that holds the capability. A mailbox is the queue of one
+// app in one session: its events run in order and one at a time, one event a
+// pool task, after which the mailbox goes to the back of the queue so that no
+// session starves another. All mailboxes run on one pool; each app has a
+// subpool of it, its bulkhead, so that it can never take every worker. What an
+// invocation gave goes back through SessionOptions.Deliver, on the worker,
+// before the mailbox's next event begins.
+//
+// Realtime events (audio, transcript) are bounded and may be dropped: each
+// drop is counted by app and reason and told through SessionOptions.Gap.
+// Conversation events are never dropped: where the app's queue is full they
+// wait in the app's own list, where its breaker is open they wait for it, and
+// where they fail they are tried again (see Session.Complete). A retry goes to
+// the back of its mailbox: it does not hold up what came after it. They live
+// in memory only: what is due when the process dies is lost.
+//
+// Bounds and policies:
+//
+//	queue                     bound                                when full
+//	transcript in a mailbox   1,000 segments, 256 KiB a            the oldest segments are dropped,
+//	                          conversation; 64 conversations       then the oldest conversation's: "mailbox_full"
+//	audio of a session        Options.AudioBuffer                  the oldest bytes are dropped: "buffer_full"
+//	mailboxes waiting for     Options.Queue                        transcripts are dropped: "queue_full"; audio stays
+//	a worker, an app                                               in its buffer; conversation events wait
+//	conversation events       none: each stands for a stored       -
+//	                          conversation
+//
+// Concurrency: every method may be called concurrently. Transcript, Audio,
+// EndAudio, Complete and Close take short locks only and never wait for an
+// app. Deliver and Gap are called with no lock held. Goroutines are the
+// pool's and the retry timers'; Drain waits for all of them.
+//
+// Lock order: mailbox.mu, then audio.Buffer's, then lane.mu, then timers.mu,
+// tally.mu, stats.mu. None is held during an invocation or a callback.
+//
+// It may import host/apps, host/audio and plugins. It neither stores
+// conversations nor speaks to clients, and it does not sandbox: apps.App does.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/alitto/pond/v2"
+	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The defaults of Options.
+const (
+	DefaultWorkers = 32
+	DefaultQueue   = 1024
+)
+
+// Options say how a Dispatcher works. Apps is required.
+type Options struct {
+	Apps        *apps.Set
+	Workers     int                   // invocations running at once; 0 means 32
+	Queue       int                   // mailboxes waiting for a worker, per app; 0 means 1,024
+	PerApp      int                   // bulkhead: invocations of one app at once; 0 means a quarter of Workers, at least 1
+	AudioBuffer int64                 // bytes, per session with an audio app; 0 means audio.DefaultBufferBytes
+	Logger      hclog.Logger          // nil discards
+	Registerer  prometheus.Registerer // nil: metrics are counted but not registered
+}
+
+// Dispatcher runs apps on events. It owns the pool and the retry timers; Drain
+// ends them. Make one with New.
+type Dispatcher struct {
+	log     hclog.Logger
+	options Options
+	pool    pond.Pool
+	lanes   []*lane // one for each app, in the configuration's order
+	metrics *metrics
+	timers  *timers
+
+	ctx    context.Context // of every invocation
+	cancel context.CancelFunc
+
+	work     tally        // scheduled mailboxes and conversation events that are not settled
+	draining atomic.Bool  // no more realtime work is taken
+	giveUp   atomic.Int64 // Drain's deadline, unix ns: a try due later is not waited for; 0 while there is none
+	given    atomic.Int64 // conversation events given up at shutdown
+
+	running, peak atomic.Int64 // invocations on a worker, now and at most
+
+	drainOnce sync.Once
+	drained   chan struct{}
+	drainErr  error // set before drained is closed
+
+	mu       sync.Mutex // guards sessions
+	sessions map[*Session]struct{}
+}
+
+// callee is what a Dispatcher needs of an installed app; *apps.App is one.
+type callee interface {
+	Serves(uid string) bool
+	Holds(event.Capability) bool
+	AudioPiece() time.Duration
+	Invoke(context.Context, apps.Event) (apps.Invocation, error)
+}
+
+// entry is an app by its name. installed is nil for one that is no *apps.App.
+type entry struct {
+	name      string
+	installed *apps.App
+	app       callee
+}
+
+// New returns a Dispatcher for o.Apps. It fails when a number in o is out of
+// range or the metrics can't be registered.
+func New(o Options) (*Dispatcher, error) {
+	if o.Apps == nil {
+		return nil, errors.New("dispatch: Options.Apps is nil")
+	}
+	var es []entry
+	for _, a := range o.Apps.All() {
+		es = append(es, entry{a.Name, a, a})
+	}
+	return open(o, es)
+}
+
+func open(o Options, es []entry) (*Dispatcher, error) {
+	var bad []error
+	if o.Workers < 0 || o.Queue < 0 || o.PerApp < 0 {
+		bad = append(bad, fmt.Errorf("dispatch: workers %d, queue %d and per-app share %d must not be negative", o.Workers, o.Queue, o.PerApp))
+	}
+	if o.Workers == 0 {
+		o.Workers = DefaultWorkers
+	}
+	if o.Queue == 0 {
+		o.Queue = DefaultQueue
+	}
+	if o.PerApp == 0 {
+		o.PerApp = max(1, o.Workers/4)
+	}
+	if o.PerApp > o.Workers {
+		bad = append(bad, fmt.Errorf("dispatch: an app's share of %d workers is more than the pool's %d; lower it or raise the pool's workers", o.PerApp, o.Workers))
+	}
+	if len(bad) > 0 {
+		return nil, errors.Join(bad...)
+	}
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	d := &Dispatcher{
+		log:      o.Logger,
+		options:  o,
+		drained:  make(chan struct{}),
+		sessions: map[*Session]struct{}{},
+		metrics:  newMetrics(),
+	}
+	d.timers = newTimers(d.tooLate)
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	// The parent's queue has no bound of its own: it holds at most PerApp tasks
+	// of each subpool, and what a subpool has accepted must not be refused there.
+	d.pool = pond.NewPool(o.Workers)
+	for _, e := range es {
+		d.lanes = append(d.lanes, newLane(d, e))
+	}
+	if o.Registerer != nil {
+		if err := d.metrics.register(o.Registerer, d); err != nil {
+			d.cancel()
+			return nil, fmt.Errorf("registering dispatch metrics: %w", err)
+		}
+	}
+	return d, nil
+}
+
+// Drain ends the Dispatcher: it takes no more realtime work, runs what is
+// waiting, and waits for running invocations and due conversation events until
+// ctx ends. Then, and for tries that would be due only after ctx's deadline,
+// it gives up: running invocations are cancelled, and each conversation event
+// not yet answered is delivered as a final failure with outcome dropped. It
+// returns once nothing runs any more; nil when nothing was given up. A second
+// call waits for the first and returns the same.
+//
+// Afterwards Transcript and Audio drop what they get (reason "shutdown"), and
+// Complete delivers final failures at once.
+func (d *Dispatcher) Drain(ctx context.Context) error {
+	d.drainOnce.Do(func() {
+		defer close(d.drained)
+		d.drainErr = d.drain(ctx)
+	})
+	<-d.drained
+	return d.drainErr
+}
+
+func (d *Dispatcher) drain(ctx context.Context) error {
+	d.draining.Store(true)
+	if t, ok := ctx.Deadline(); ok {
+		d.giveUp.Store(t.UnixNano())
+		d.abandonWaiting(func(due time.Time) bool { return due.After(t) })
+	}
+	err := d.work.wait(ctx)
+	if err != nil {
+		d.cancel()
+		d.abandonWaiting(func(time.Time) bool { return true })
+		// Bounded by the invocations' own handling of a cancelled context.
+		_ = d.work.wait(context.Background())
+	}
+	d.timers.stop()
+	// No task is left, and pond's workers end where their queue is empty. Its
+	// Stop would only add a task to pond's process-wide pool to say so.
+	d.cancel()
+	if n := d.given.Load(); n > 0 {
+		return fmt.Errorf("draining: %d conversation events were given up", n)
+	}
+	if err != nil {
+		return fmt.Errorf("draining: running invocations were cancelled: %w", err)
+	}
+	return nil
+}
+
+// abandonWaiting gives up the conversation events that wait for a try due at a
+// time that late accepts.
+func (d *Dispatcher) abandonWaiting(late func(due time.Time) bool) {
+	for _, due := range d.timers.take(late) {
+		due.abandon()
+	}
+	for _, l := range d.lanes {
+		for _, due := range l.takeParked(late) {
+			due.abandon()
+		}
+	}
+}
+
+// tooLate reports whether a try due at t is not worth waiting for, because the
+// Dispatcher will have shut down.
+func (d *Dispatcher) tooLate(t time.Time) bool {
+	if d.ctx.Err() != nil {
+		return true
+	}
+	at := d.giveUp.Load()
+	return at != 0 && t.UnixNano() > at
+}
+
+// tally counts work that must end before a Dispatcher may. It closes when it
+// is waited for and nothing is left.
+type tally struct {
+	mu     sync.Mutex // guards all below
+	n      int
+	closed bool
+	idle   chan struct{} // non-nil while someone waits; closed when n reaches 0
+}
+
+// enter counts one more piece of work. It reports false, counting nothing,
+// once the tally has closed.
+func (t *tally) enter() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return false
+	}
+	t.n++
+	return true
+}
+
+func (t *tally) leave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.n--
+	if t.n == 0 && t.idle != nil {
+		t.closed = true
+		close(t.idle)
+		t.idle = nil
+	}
+}
+
+// wait returns nil once nothing is left, having closed the tally, or ctx.Err().
+func (t *tally) wait(ctx context.Context) error {
+	t.mu.Lock()
+	if t.n == 0 {
+		t.closed = true
+	}
+	if t.closed {
+		t.mu.Unlock()
+		return nil
+	}
+	if t.idle == nil {
+		t.idle = make(chan struct{})
+	}
+	idle := t.idle
+	t.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,25 @@
+package dispatch
+
+// Callee is what a Dispatcher needs of an app; tests give their own.
+type Callee = callee
+
+// NewWith is New with apps that tests make.
+func NewWith(o Options, names []string, callees []Callee) (*Dispatcher, error) {
+	var es []entry
+	for i, c := range callees {
+		es = append(es, entry{name: names[i], app: c})
+	}
+	return open(o, es)
+}
+
+// The bounds that tests go up to.
+const (
+	MaxPendingSegments      = maxPendingSegments
+	MaxPendingConversations = maxPendingConversations
+	RecentInvocations       = recentInvocations
+	BreakerFailures         = breakerFailures
+	BreakerOpenFor          = breakerOpenFor
+)
+
+// Backoff is how long a conversation event waits after so many attempts.
+var Backoff = backoff

@@ -1,0 +1,235 @@
+package dispatch
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/audio"
+	"github.com/auricle-dev/auricle/sdk/event"
+)
+
+// SessionOptions say whose session it is and who hears of it. UID and ID are
+// required.
+type SessionOptions struct {
+	UID, ID, Language string
+	Rate              int // samples a second of the PCM given to Audio; 0 when the session has no audio
+
+	// Deliver gets each finished invocation of this session; for one app in
+	// order, and before its next event begins. It is called on a worker and must
+	// not block. A failed attempt of a conversation event that will be tried again
+	// has Final false. A conversation event that is given up has Final true and an
+	// outcome other than ok (apps.Dropped when it could not be called at all, for
+	// example at shutdown): the caller stores and reports it. Deliver goes on being
+	// called for conversation events after Session.Close. Nil discards.
+	Deliver func(apps.Invocation)
+
+	// Gap is told what was dropped, once for each drop and so maybe often: the
+	// receiver merges. It must not block. Nil discards; drops are counted anyway.
+	Gap func(Gap)
+}
+
+// Gap is something that was dropped for an app.
+type Gap struct {
+	App      string
+	Kind     event.Kind
+	Bytes    int64  // audio
+	Segments int    // transcript
+	Reason   string // one of the Reason constants
+}
+
+// The reasons of a Gap.
+const (
+	ReasonBufferFull    = "buffer_full"    // the session's audio buffer was full
+	ReasonMailboxFull   = "mailbox_full"   // the app lags behind this session's transcript
+	ReasonQueueFull     = "queue_full"     // the app lags behind all its sessions together
+	ReasonBreakerOpen   = "breaker_open"   // the app kept failing and is not called for a while
+	ReasonSessionClosed = "session_closed" // the session closed before the event's turn came
+	ReasonShutdown      = "shutdown"       // the host is shutting down
+	ReasonHostError     = "host_error"     // the event could not be run, by no fault of the app's
+)
+
+// Session is the Dispatcher's side of one session: a mailbox for each app that
+// its user has, and an audio buffer if one of them is to get audio. Close it.
+type Session struct {
+	d         *Dispatcher
+	o         SessionOptions
+	mailboxes []*mailbox
+	listeners []*mailbox    // those with a reader of buffer
+	buffer    *audio.Buffer // nil without a consumer
+	closed    atomic.Bool
+}
+
+// Open returns the session of a user, who has the apps that serve uid.
+func (d *Dispatcher) Open(o SessionOptions) *Session {
+	s := &Session{d: d, o: o}
+	for _, l := range d.lanes {
+		if !l.app.Serves(o.UID) {
+			continue
+		}
+		m := &mailbox{lane: l, session: s}
+		if o.Rate > 0 && l.app.Holds(event.CapAudio) {
+			if s.buffer == nil {
+				s.buffer = audio.NewBuffer(d.options.AudioBuffer)
+			}
+			m.reader = s.buffer.Add(l.name)
+			m.pieceBytes = pieceBytes(l.app.AudioPiece(), o.Rate)
+			s.listeners = append(s.listeners, m)
+		}
+		s.mailboxes = append(s.mailboxes, m)
+	}
+	d.mu.Lock()
+	d.sessions[s] = struct{}{}
+	d.mu.Unlock()
+	return s
+}
+
+func pieceBytes(d time.Duration, rate int) int {
+	samples := int64(d) * int64(rate) / int64(time.Second)
+	return int(max(samples, 1)) * audio.SampleBytes
+}
+
+// Apps returns the apps of this session's user, in the configuration's order.
+func (s *Session) Apps() []*apps.App {
+	var as []*apps.App
+	for _, m := range s.mailboxes {
+		if m.lane.installed != nil {
+			as = append(as, m.lane.installed)
+		}
+	}
+	return as
+}
+
+// WantsAudio reports whether Audio keeps anything: the session has audio, and
+// an app of this user holds the audio capability.
+func (s *Session) WantsAudio() bool { return s.buffer != nil }
+
+// BufferedAudio returns the bytes of audio held now: 0, and no buffer exists,
+// when WantsAudio is false.
+func (s *Session) BufferedAudio() int64 {
+	if s.buffer == nil {
+		return 0
+	}
+	return s.buffer.Buffered()
+}
+
+// Transcript hands segments that are new or changed to each app that holds
+// transcript. Where an app lags they are merged into its pending event, each
+// segment once and in its newest form. Session, UID and Language are filled in
+// where t lacks them. t's segments must not be changed afterwards.
+func (s *Session) Transcript(t event.Transcript) {
+	if len(t.Segments) == 0 {
+		return
+	}
+	t.Session, t.UID = s.o.ID, s.o.UID
+	if t.Language == "" {
+		t.Language = s.o.Language
+	}
+	for _, m := range s.mailboxes {
+		if m.lane.app.Holds(event.CapTranscript) {
+			m.putTranscript(t)
+		}
+	}
+}
+
+// Audio hands the next audio of a conversation, mono s16le at
+// SessionOptions.Rate and whole samples, to each app that holds audio, in
+// pieces of the length it asks for. It copies pcm. It does nothing unless
+// WantsAudio.
+func (s *Session) Audio(conversation string, pcm []byte) {
+	if s.buffer == nil || len(pcm) == 0 {
+		return
+	}
+	if s.closed.Load() || s.d.draining.Load() {
+		reason := ReasonSessionClosed
+		if !s.closed.Load() {
+			reason = ReasonShutdown
+		}
+		for _, m := range s.listeners {
+			m.tell([]Gap{{App: m.lane.name, Kind: event.KindAudio, Bytes: int64(len(pcm)), Reason: reason}})
+		}
+		return
+	}
+	for _, drop := range s.buffer.Write(conversation, pcm) {
+		for _, m := range s.listeners {
+			if m.lane.name == drop.Consumer {
+				m.tell([]Gap{{App: drop.Consumer, Kind: event.KindAudio, Bytes: drop.Bytes, Reason: ReasonBufferFull}})
+			}
+		}
+	}
+	for _, m := range s.listeners {
+		m.wake()
+	}
+}
+
+// EndAudio says that a conversation gets no more audio, so that what is left
+// of it goes to the apps though it is shorter than a piece. Complete and the
+// next conversation's audio do so too.
+func (s *Session) EndAudio(conversation string) {
+	if s.buffer == nil {
+		return
+	}
+	s.buffer.EndConversation(conversation)
+	for _, m := range s.listeners {
+		m.wake()
+	}
+}
+
+// Complete hands a stored conversation to each app that holds conversation,
+// after what is left of its audio and transcript. It never drops. The channel
+// closes when every app of the user has had its transcript and audio up to
+// here, and every one that holds conversation has answered: its first attempt
+// has ended, or its breaker is open.
+//
+// An attempt that fails is tried again after 0.5 s, doubling to 30 s, each
+// ±20 %: up to 5 attempts in all where the deadline passed or the host was at
+// fault, up to 2 after another outcome. While the app's breaker is open the
+// event waits, and no attempt is spent. Each attempt is delivered; the last
+// one has Final set.
+func (s *Session) Complete(c event.Conversation) <-chan struct{} {
+	a := &answer{done: make(chan struct{})}
+	a.due.Store(1) // this call's own, given at the end
+	defer a.give()
+	if s.buffer != nil {
+		s.buffer.EndConversation(c.ID)
+	}
+	payload, err := json.Marshal(c)
+	for _, m := range s.mailboxes {
+		switch {
+		case m.lane.app.Holds(event.CapConversation):
+			a.due.Add(1)
+			it := &item{kind: itemConversation, m: m, conversation: c.ID, payload: payload, answer: a}
+			if err != nil {
+				m.lane.refuse(it, fmt.Sprintf("the conversation can't be written as JSON: %v", err))
+				continue
+			}
+			if !s.d.work.enter() {
+				m.lane.refuse(it, shutdownText)
+				continue
+			}
+			m.put(it)
+		case m.busy(c.ID) && s.d.work.enter():
+			a.due.Add(1)
+			m.put(&item{kind: itemFlush, m: m, conversation: c.ID, answer: a})
+		}
+	}
+	return a.done
+}
+
+// Close ends the session: realtime work that waits is dropped and counted,
+// save what came before a Complete. Conversation events go on, and are
+// delivered. Afterwards Transcript and Audio drop what they get. It does not
+// wait for what runs.
+func (s *Session) Close() {
+	if s.closed.Swap(true) {
+		return
+	}
+	s.d.mu.Lock()
+	delete(s.d.sessions, s)
+	s.d.mu.Unlock()
+	for _, m := range s.mailboxes {
+		m.close()
+	}
+}

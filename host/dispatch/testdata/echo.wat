@@ -1,0 +1,16 @@
+;; Rebuild with: go generate ./host/dispatch (needs wabt's wat2wasm).
+;;
+;; Emits each transcript and conversation that it gets, and "audio" for audio.
+(module
+  (import "auricle_v1" "manifest_write" (func $manifest_write (param i32 i32)))
+  (import "auricle_v1" "event_read" (func $event_read (param i32 i32) (result i32)))
+  (import "auricle_v1" "emit" (func $emit (param i32 i32) (result i32)))
+  (memory (export "memory") 4)
+  (data (i32.const 0) "{\"name\":\"echo\",\"version\":\"1.0.0\",\"events\":{\"audio\":{\"every_ms\":100},\"transcript\":{},\"conversation\":{}}}")
+  (data (i32.const 256) "\"audio\"")
+  (func (export "auricle_v1_manifest")
+    (call $manifest_write (i32.const 0) (i32.const 103)))
+  (func (export "auricle_v1_handle") (param $kind i32) (param $size i32) (result i32)
+    (if (i32.eq (local.get $kind) (i32.const 1))
+      (then (return (call $emit (i32.const 256) (i32.const 7)))))
+    (call $emit (i32.const 1024) (call $event_read (i32.const 1024) (local.get $size)))))

@@ -1,0 +1,105 @@
+package host_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/auricle-dev/auricle/"
+
+// mayImport says, for each top-level folder or package of ours, what else of
+// ours it may import. The longest matching prefix counts.
+var mayImport = map[string][]string{
+	"cmd":               {"cmd", "host", "plugins", "sdk/event"},
+	"host":              {"host", "plugins", "sdk/event"},
+	"host/api":          {"host/apps", "host/dispatch", "host/store", "plugins", "sdk/event"},
+	"host/stream":       {"host/audio", "host/config", "host/conversation", "host/dispatch", "sdk/event"},
+	"host/conversation": {"host/apps", "host/audio", "host/config", "host/dispatch", "host/store", "plugins", "sdk/event"},
+	"host/dispatch":     {"host/apps", "host/audio", "plugins", "sdk/event"},
+	"host/apps":         {"host/config", "plugins", "sdk/event"},
+	"host/audio":        {},
+	"host/store":        {"sdk/event"},
+	"host/config":       {"sdk/event"},
+	"plugins":           {"plugins", "sdk/event"},
+	"sdk":               {"sdk"},
+	"sdk/event":         {},
+	"examples":          {"examples", "sdk"},
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	packages := 0
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("reading go list's answer: %v", err)
+		}
+		packages++
+		from := strings.TrimPrefix(p.ImportPath, module)
+		allowed, ok := rule(from)
+		if !ok {
+			t.Errorf("package %s has no rule; add one to mayImport", from)
+			continue
+		}
+		for _, imported := range p.Imports {
+			to, ours := strings.CutPrefix(imported, module)
+			if ours && !slices.ContainsFunc(allowed, func(a string) bool { return within(to, a) }) {
+				t.Errorf("%s imports %s; it may import only %v of ours", from, to, allowed)
+			}
+		}
+	}
+	if packages < 10 {
+		t.Fatalf("saw %d packages only", packages)
+	}
+}
+
+// TestImportRulesRefuse holds the rules themselves to what they must refuse.
+func TestImportRulesRefuse(t *testing.T) {
+	for _, bad := range []struct{ from, to string }{
+		{"plugins", "host/apps"},
+		{"plugins/internal/meter", "host"},
+		{"sdk", "plugins"},
+		{"sdk/event", "sdk"},
+		{"sdk/apptest", "host/apps"},
+		{"host/dispatch", "host/conversation"},
+		{"host/apps", "host/dispatch"},
+		{"host", "cmd/auricle"},
+		{"examples/apps/keywords", "host"},
+	} {
+		allowed, ok := rule(bad.from)
+		if !ok || slices.ContainsFunc(allowed, func(a string) bool { return within(bad.to, a) }) {
+			t.Errorf("%s may import %s by the rules %v", bad.from, bad.to, allowed)
+		}
+	}
+}
+
+// rule returns what the package may import by the longest matching prefix.
+func rule(pkg string) (allowed []string, ok bool) {
+	best := ""
+	for prefix, a := range mayImport {
+		if within(pkg, prefix) && len(prefix) >= len(best) {
+			best, allowed, ok = prefix, a, true
+		}
+	}
+	return allowed, ok
+}
+
+// within reports whether pkg is folder or lies below it.
+func within(pkg, folder string) bool {
+	return pkg == folder || strings.HasPrefix(pkg, folder+"/")
+}

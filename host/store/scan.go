@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+)
+
+// One request asks for at most this much.
+const (
+	getBatch = 512
+	getBytes = 4 << 20
+)
+
+// errTooMany says that more messages match than lastOfEach may ask for.
+var errTooMany = errors.New("too many messages match")
+
+// getRequest is a batched direct get: one request that needs no consumer, an
+// answer for each message, and one at the end that says how many are left.
+type getRequest struct {
+	Seq       uint64   `json:"seq,omitempty"`          // from this sequence on
+	NextFor   string   `json:"next_by_subj,omitempty"` // all messages under a filter, or
+	MultiLast []string `json:"multi_last,omitempty"`   // the last one of each subject that a filter matches
+	Batch     int      `json:"batch"`
+	MaxBytes  int      `json:"max_bytes"`
+}
+
+// scan calls f with each of a stream's messages whose subject matches filter,
+// in the order they were written. It stops at f's first error.
+func (e *embedded) scan(ctx context.Context, stream, filter string, f func(*nats.Msg) error) error {
+	return e.get(ctx, stream, getRequest{Seq: 1, NextFor: filter}, f)
+}
+
+// lastOfEach calls f with the last message of every subject that one of
+// filters matches, in the order they were written. It finds them through the
+// stream's index of subjects, where scan goes over messages, and takes 1,024
+// at most: errTooMany beyond, before f was called.
+func (e *embedded) lastOfEach(ctx context.Context, stream string, filters []string, f func(*nats.Msg) error) error {
+	return e.get(ctx, stream, getRequest{MultiLast: filters}, f)
+}
+
+// get asks until nothing is left.
+func (e *embedded) get(ctx context.Context, stream string, r getRequest, f func(*nats.Msg) error) error {
+	r.Batch, r.MaxBytes = getBatch, getBytes
+	for {
+		next, left, err := e.getOnce(ctx, stream, r, f)
+		if err != nil || left == 0 {
+			return err
+		}
+		if next <= r.Seq {
+			return fmt.Errorf("reading stream %s: %d messages can't be read", stream, left)
+		}
+		r.Seq = next
+	}
+}
+
+// getOnce makes one request. It returns the sequence to go on from and how
+// many messages are left.
+func (e *embedded) getOnce(ctx context.Context, stream string, r getRequest, f func(*nats.Msg) error) (next, left uint64, err error) {
+	request, err := json.Marshal(r)
+	if err != nil {
+		return 0, 0, err
+	}
+	inbox := e.conn.NewRespInbox()
+	sub, err := e.conn.SubscribeSync(inbox)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() {
+		if cerr := sub.Unsubscribe(); err == nil {
+			err = cerr
+		}
+	}()
+	if err := e.conn.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, request); err != nil {
+		return 0, 0, err
+	}
+	for next = r.Seq; ; {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return 0, 0, err
+		}
+		switch status := m.Header.Get("Status"); status {
+		case "": // a message
+		case "204": // the end of this batch
+			left, err := strconv.ParseUint(m.Header.Get("Nats-Num-Pending"), 10, 64)
+			if err != nil {
+				return 0, 0, fmt.Errorf("reading stream %s: the end of a batch does not say what is left: %w", stream, err)
+			}
+			return next, left, nil
+		case "404": // nothing matches
+			return next, 0, nil
+		case "413":
+			return 0, 0, errTooMany
+		default:
+			return 0, 0, fmt.Errorf("reading stream %s: status %s %s", stream, status, m.Header.Get("Description"))
+		}
+		at, err := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("reading stream %s: a message without its sequence: %w", stream, err)
+		}
+		next = at + 1
+		m.Subject = m.Header.Get("Nats-Subject")
+		if err := f(m); err != nil {
+			return 0, 0, err
+		}
+	}
+}

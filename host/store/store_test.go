@@ -1,0 +1,40 @@
+package store_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/auricle-dev/auricle/host/store"
+	"github.com/auricle-dev/auricle/sdk/event"
+)
+
+// open opens a store in dir and closes it when the test ends.
+func open(tb testing.TB, dir string) *store.Store {
+	tb.Helper()
+	s, err := store.Open(tb.Context(), store.Options{Dir: dir})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Close(context.Background()); err != nil {
+			tb.Error(err)
+		}
+	})
+	return s
+}
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
+
+func conversation(id, uid string, segs ...event.Segment) event.Conversation {
+	return event.Conversation{
+		ID: id, UID: uid, Session: "s_1", Language: "en", Source: "test", Metadata: map[string]string{"room": "4"},
+		StartedAt: noon, CompletedAt: noon.Add(time.Minute), Reason: event.ReasonFinish, AudioMillis: 60_000, Segments: segs,
+	}
+}
+
+func result(app, invocation string) store.Result {
+	return store.Result{App: app, Event: "conversation", Invocation: invocation, Outcome: "ok", Attempt: 1, Outputs: []event.Output{{
+		App: app, Conversation: "c", Event: "conversation", Invocation: invocation, Kind: event.OutputEmitted, Data: []byte(`{"title":"t"}`), At: noon,
+	}}}
+}

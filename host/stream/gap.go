@@ -1,0 +1,87 @@
+package stream
+
+import (
+	"sync"
+	"time"
+
+	"github.com/auricle-dev/auricle/host/dispatch"
+)
+
+// gapInterval is the least time between two gap messages about one app.
+const gapInterval = time.Second
+
+// gaps adds up what was dropped for each app, so that a flood of drops is no
+// flood of messages. The first drop is told at once; what follows within
+// gapInterval is told when that is over. It holds at most one entry for each
+// app, kind and reason.
+type gaps struct {
+	send func(Gap)
+
+	mu     sync.Mutex // guards what follows; held across send, which takes only the outbox's lock
+	apps   map[string]*appGaps
+	closed bool
+}
+
+type appGaps struct {
+	timer   *time.Timer // runs while something was told less than gapInterval ago
+	waiting []Gap       // in order of their first drop
+}
+
+func (g *gaps) add(d dispatch.Gap) {
+	n := Gap{App: d.App, Event: d.Kind.String(), Bytes: d.Bytes, Segments: d.Segments, Reason: d.Reason}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return
+	}
+	a := g.apps[n.App]
+	if a == nil {
+		if g.apps == nil {
+			g.apps = make(map[string]*appGaps)
+		}
+		a = new(appGaps)
+		g.apps[n.App] = a
+		g.send(n)
+		a.timer = time.AfterFunc(gapInterval, func() { g.tick(n.App) })
+		return
+	}
+	for i := range a.waiting {
+		if w := &a.waiting[i]; w.Event == n.Event && w.Reason == n.Reason {
+			w.Bytes += n.Bytes
+			w.Segments += n.Segments
+			return
+		}
+	}
+	a.waiting = append(a.waiting, n)
+}
+
+// tick tells of the next drop of an app, or forgets the app when there is none.
+func (g *gaps) tick(app string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a := g.apps[app]
+	if g.closed || a == nil {
+		return
+	}
+	if len(a.waiting) == 0 {
+		delete(g.apps, app)
+		return
+	}
+	g.send(a.waiting[0])
+	a.waiting = a.waiting[1:]
+	a.timer.Reset(gapInterval)
+}
+
+// close tells of all that waits, and of nothing after.
+func (g *gaps) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	for _, a := range g.apps {
+		a.timer.Stop()
+		for _, w := range a.waiting {
+			g.send(w)
+		}
+	}
+	g.apps = nil
+}

@@ -1,0 +1,87 @@
+package stream
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/oklog/ulid/v2"
+)
+
+// readBufferBytes is a connection's buffer; larger reads go past it.
+const readBufferBytes = 1024
+
+// refusal answers a request that does not become a stream.
+type refusal struct {
+	status     int
+	code       string
+	message    string
+	retryAfter time.Duration // 0: not worth trying again as it is
+}
+
+// refuseRequest says why r, as it stands, does not become a stream; nil when
+// it may.
+func refuseRequest(r *http.Request) *refusal {
+	if r.Method != http.MethodGet {
+		return &refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed",
+			message: "a stream is opened by GET with a WebSocket upgrade, not by " + quote(r.Method)}
+	}
+	if !websocket.IsWebSocketUpgrade(r) {
+		return &refusal{status: http.StatusUpgradeRequired, code: "upgrade_required",
+			message: "this is a WebSocket endpoint: connect with a WebSocket client, as to ws://" + r.Host + "/v1/stream"}
+	}
+	if o := r.Header.Get("Origin"); o != "" && !loopbackOrigin(o) {
+		return &refusal{status: http.StatusForbidden, code: "origin_not_allowed",
+			message: "a page of origin " + quote(o) + " may not stream to this host; serve the page from localhost or 127.0.0.1"}
+	}
+	return nil
+}
+
+// loopbackOrigin reports whether a browser's page came from this machine. Any
+// page of the web can make a browser connect to a loopback port, so the
+// origin's own host decides, and not whether it equals the request's: a name
+// that someone points at 127.0.0.1 would be equal.
+func loopbackOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	h := u.Hostname()
+	return strings.EqualFold(h, "localhost") || net.ParseIP(h).IsLoopback()
+}
+
+// write sends the refusal as HTTP with a JSON body.
+func (f *refusal) write(w http.ResponseWriter) {
+	type body struct {
+		Code      string `json:"code"`
+		Message   string `json:"message"`
+		RequestID string `json:"request_id"`
+	}
+	b, err := json.Marshal(struct {
+		Error body `json:"error"`
+	}{body{f.code, f.message, "r_" + strings.ToLower(ulid.MustNew(ulid.Now(), rand.Reader).String())}})
+	if err != nil {
+		panic(err) // three strings
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	switch f.status {
+	case http.StatusUpgradeRequired:
+		h.Set("Upgrade", "websocket")
+		h.Set("Connection", "Upgrade")
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", http.MethodGet)
+	}
+	if f.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(f.retryAfter.Seconds())))
+	}
+	w.WriteHeader(f.status)
+	w.Write(append(b, '\n')) // the client may be gone
+}

@@ -1,0 +1,243 @@
+package stream
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/auricle-dev/auricle/host/audio"
+	"github.com/auricle-dev/auricle/host/conversation"
+	"github.com/auricle-dev/auricle/sdk/event"
+)
+
+// Message is a text frame of either side: one of the types in this file.
+type Message interface {
+	// Type returns the message's "type" as it stands on the wire.
+	Type() string
+}
+
+// Start is a client's first message, once: what it is going to send.
+type Start struct {
+	UID      string            `json:"uid"`                // 1 to 128 printable ASCII characters without spaces
+	Audio    *audio.Format     `json:"audio,omitempty"`    // nil: transcripts only
+	Session  string            `json:"session,omitempty"`  // reserved: session to resume
+	Language string            `json:"language,omitempty"` // BCP 47; at most 64 bytes
+	Source   string            `json:"source,omitempty"`   // the device or program; at most 128 bytes
+	Metadata map[string]string `json:"metadata,omitempty"` // kept with the conversation; at most 16 entries of 256 bytes each side
+}
+
+// Transcript carries segments from the client's own speech-to-text. A segment
+// whose id is known replaces the earlier one.
+type Transcript struct {
+	Seq      uint64          `json:"seq"`      // counts up from 1; what Ack names
+	Segments []event.Segment `json:"segments"` // 1 to 1,000
+}
+
+// Finish asks to complete the conversation now; the session goes on with a
+// new one.
+type Finish struct{}
+
+// End asks to complete the conversation and to close the stream with 1000 once
+// all that is due has been sent.
+type End struct{}
+
+// Keepalive does nothing but keep proxies from closing a silent stream.
+type Keepalive struct{}
+
+// Ready answers Start.
+type Ready struct {
+	Session      string   `json:"session"`
+	Conversation string   `json:"conversation"` // to which what is sent next belongs
+	Audio        string   `json:"audio"`        // "buffered", "discarded" (no app may have it) or "none" (start named none)
+	Apps         []App    `json:"apps"`         // that this user has
+	Received     Received `json:"received"`
+	Limits       Limits   `json:"limits"`
+}
+
+// App is an app that a session's user has.
+type App struct {
+	Name         string             `json:"name"`
+	Version      string             `json:"version"`
+	Capabilities []event.Capability `json:"capabilities"`
+}
+
+// Received says what the host has of a session; a new one's is zero.
+type Received struct {
+	AudioBytes int64  `json:"audio_bytes"`
+	Seq        uint64 `json:"seq"`
+}
+
+// Limits are the bounds that a stream is held to.
+type Limits struct {
+	MessageBytes       int64 `json:"message_bytes"`        // a message, either kind; beyond: 4504
+	OutputQueueBytes   int64 `json:"output_queue_bytes"`   // messages that the client has not read; beyond: 4008
+	SegmentTextBytes   int   `json:"segment_text_bytes"`   // beyond: bad_segment
+	SegmentsPerMessage int   `json:"segments_per_message"` // beyond: bad_segment
+	SilenceMillis      int64 `json:"silence_ms"`           // after which a conversation completes
+}
+
+// Ack says what is safe: transcripts up to Seq are on synced disk, and
+// AudioBytes bytes of audio were taken. A transcript that was refused with an
+// Error naming its seq is not covered.
+type Ack struct {
+	Seq        uint64 `json:"seq"`
+	AudioBytes int64  `json:"audio_bytes"`
+}
+
+// Output is something that an app made for this user.
+type Output struct{ event.Output }
+
+// Conversation tells of a conversation's life.
+type Conversation struct {
+	ID           string              `json:"id"`
+	State        conversation.State  `json:"state"`
+	Conversation *event.Conversation `json:"conversation,omitempty"` // whole, when State is completed
+	Omitted      bool                `json:"omitted,omitempty"`      // completed, but too large for this message: GET /v1/conversations/{id}
+}
+
+// Gap says that something was dropped for an app; the conversation itself
+// lacks nothing. Drops of one app, kind and reason are added up to at most
+// one message a second and app.
+type Gap struct {
+	App      string `json:"app"`
+	Event    string `json:"event"`              // "audio", "transcript"
+	Bytes    int64  `json:"bytes,omitempty"`    // of audio, mono s16le
+	Segments int    `json:"segments,omitempty"` // of transcript
+	Reason   string `json:"reason"`             // "buffer_full", "queue_full", "mailbox_full", "breaker_open", "session_closed"
+}
+
+// Error says what was wrong with something the client sent, or of trouble in
+// the host. After a fatal one the stream closes.
+type Error struct {
+	Code    string `json:"code"`
+	Message string `json:"message"` // for people: what is wrong and what to do
+	Fatal   bool   `json:"fatal"`
+	Ref     *Ref   `json:"ref,omitempty"` // the refused message
+}
+
+// Ref names a message of the client: a transcript by its seq, another by its
+// type. On the wire it is a number or a string.
+type Ref struct {
+	Seq  uint64
+	Type string // when Seq is 0
+}
+
+// Closing says that the host is about to close the stream, though the client
+// did nothing wrong that trying again would not mend.
+type Closing struct {
+	Code             string `json:"code"` // "shutting_down", "slow_reader", "no_pong"
+	Message          string `json:"message"`
+	RetryAfterMillis int64  `json:"retry_after_ms,omitempty"`
+}
+
+// Type returns the message's type on the wire.
+func (*Start) Type() string        { return "start" }
+func (*Transcript) Type() string   { return "transcript" }
+func (*Finish) Type() string       { return "finish" }
+func (*End) Type() string          { return "end" }
+func (*Keepalive) Type() string    { return "keepalive" }
+func (*Ready) Type() string        { return "ready" }
+func (*Ack) Type() string          { return "ack" }
+func (*Output) Type() string       { return "output" }
+func (*Conversation) Type() string { return "conversation" }
+func (*Gap) Type() string          { return "gap" }
+func (*Error) Type() string        { return "error" }
+func (*Closing) Type() string      { return "closing" }
+
+// clientTypes lists what a client may send.
+var clientTypes = []string{"start", "transcript", "finish", "end", "keepalive"}
+
+// newHostMessage returns an empty message of a type that the host sends, nil
+// for any other.
+func newHostMessage(t string) Message {
+	switch t {
+	case "ready":
+		return new(Ready)
+	case "ack":
+		return new(Ack)
+	case "output":
+		return new(Output)
+	case "conversation":
+		return new(Conversation)
+	case "gap":
+		return new(Gap)
+	case "error":
+		return new(Error)
+	case "closing":
+		return new(Closing)
+	}
+	return nil
+}
+
+// MarshalJSON writes a number or a string.
+func (r Ref) MarshalJSON() ([]byte, error) {
+	if r.Seq != 0 {
+		return strconv.AppendUint(nil, r.Seq, 10), nil
+	}
+	return json.Marshal(r.Type)
+}
+
+// UnmarshalJSON reads a number or a string.
+func (r *Ref) UnmarshalJSON(b []byte) error {
+	*r = Ref{}
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, &r.Type)
+	}
+	return json.Unmarshal(b, &r.Seq)
+}
+
+// Encode returns m's text frame: a JSON object that begins with its type.
+func Encode(m Message) ([]byte, error) {
+	body, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a %s message: %w", m.Type(), err)
+	}
+	b := make([]byte, 0, len(body)+len(m.Type())+len(`{"type":"",`))
+	b = append(b, `{"type":"`...)
+	b = append(b, m.Type()...)
+	b = append(b, '"')
+	if !bytes.Equal(body, []byte("{}")) {
+		b = append(b, ',')
+	}
+	return append(b, body[1:]...), nil
+}
+
+// UnknownTypeError is DecodeHost's for a message of a type that this version
+// does not know. A client goes on without it.
+type UnknownTypeError struct{ MessageType string }
+
+// Error names the type.
+func (e *UnknownTypeError) Error() string {
+	return fmt.Sprintf("unknown message type %s", quote(e.MessageType))
+}
+
+// DecodeHost reads a text frame of the host's, for clients. Fields that it
+// does not know are skipped, so that a newer host can be spoken to; the error
+// is an *UnknownTypeError for a message that it does not know.
+func DecodeHost(b []byte) (Message, error) {
+	var head struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return nil, fmt.Errorf("decoding a message of the host: %w", err)
+	}
+	m := newHostMessage(head.Type)
+	if m == nil {
+		return nil, &UnknownTypeError{MessageType: head.Type}
+	}
+	if err := json.Unmarshal(b, m); err != nil {
+		return nil, fmt.Errorf("decoding a %s message of the host: %w", head.Type, err)
+	}
+	return m, nil
+}
+
+// quote quotes a client's word for a message, cut so that the message stays
+// short.
+func quote(s string) string {
+	const most = 64
+	if len(s) > most {
+		return strconv.QuoteToASCII(s[:most]) + "…"
+	}
+	return strconv.QuoteToASCII(s)
+}

@@ -1,0 +1,205 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/auricle-dev/auricle/host/config"
+	"github.com/auricle-dev/auricle/host/conversation"
+)
+
+// Options configure a Server.
+type Options struct {
+	// Config's zero values mean: messages of 1 MiB, an output queue of 1 MiB,
+	// start within 10 s, a ping every 20 s, a pong within 40 s.
+	Config     config.Stream
+	Sessions   *conversation.Sessions
+	Logger     hclog.Logger          // nil discards
+	Registerer prometheus.Registerer // nil: metrics are not registered
+}
+
+// Server serves GET /v1/stream. It owns the streams that it upgrades; Shutdown
+// closes them and waits for their goroutines.
+type Server struct {
+	o        Options
+	log      hclog.Logger
+	metrics  *metrics
+	upgrader websocket.Upgrader
+	buffers  sync.Pool // *[]byte, for messages while they are read
+
+	mu       sync.Mutex // guards what follows
+	closing  bool       // Shutdown was called
+	cut      bool       // and does not wait for clients any longer
+	shaking  int        // handshakes
+	streams  map[*stream]struct{}
+	streamed chan struct{} // holds at most one signal: a stream or a handshake ended
+}
+
+// New returns a Server that is ready to serve.
+func New(o Options) *Server {
+	c := &o.Config
+	if c.MaxMessageBytes <= 0 {
+		c.MaxMessageBytes = 1 << 20
+	}
+	if c.OutputQueueBytes <= 0 {
+		c.OutputQueueBytes = 1 << 20
+	}
+	if c.StartTimeout <= 0 {
+		c.StartTimeout = 10 * time.Second
+	}
+	if c.PingInterval <= 0 {
+		c.PingInterval = 20 * time.Second
+	}
+	if c.PongTimeout <= 0 {
+		c.PongTimeout = 40 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	return &Server{
+		o:       o,
+		log:     o.Logger,
+		metrics: newMetrics(o.Registerer),
+		upgrader: websocket.Upgrader{
+			HandshakeTimeout: writeTimeout,
+			ReadBufferSize:   readBufferBytes,
+			WriteBufferSize:  4096,
+			WriteBufferPool:  new(sync.Pool),
+			CheckOrigin:      func(*http.Request) bool { return true }, // refuseRequest has
+			Error: func(w http.ResponseWriter, r *http.Request, status int, reason error) {
+				w.Header().Set("Sec-WebSocket-Version", "13")
+				(&refusal{status: status, code: "bad_handshake", message: reason.Error()}).write(w)
+			},
+		},
+		buffers:  sync.Pool{New: func() any { b := make([]byte, 4096); return &b }},
+		streams:  make(map[*stream]struct{}),
+		streamed: make(chan struct{}, 1),
+	}
+}
+
+// ServeHTTP makes the request a stream and returns; the stream lives on. A
+// request that does not become one is answered with a status and a JSON body.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f := s.admit()
+	if f != nil {
+		f.write(w)
+		return
+	}
+	defer s.shaken()
+	if f := refuseRequest(r); f != nil {
+		f.write(w)
+		return
+	}
+	conn, err := s.upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		s.log.Debug("refused a handshake", "remote", r.RemoteAddr, "error", err)
+		return
+	}
+	st := newStream(s, conn)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streams[st] = struct{}{}
+	s.metrics.open.Inc()
+	if s.closing {
+		st.shutdown()
+	}
+	if s.cut {
+		conn.Close()
+	}
+	go st.run() // ends when the stream closes, at last with forget; Shutdown waits for that
+}
+
+// admit counts a handshake, or refuses it while the host can't take one.
+func (s *Server) admit() *refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closing:
+		return &refusal{status: http.StatusServiceUnavailable, code: "shutting_down", retryAfter: time.Second,
+			message: "the host is shutting down; connect again in a while"}
+	case len(s.streams)+s.shaking >= s.o.Sessions.MaxSessions():
+		return &refusal{status: http.StatusServiceUnavailable, code: "too_many_streams", retryAfter: 10 * time.Second,
+			message: "the host has as many streams as it may; connect again in a while"}
+	}
+	s.shaking++
+	return nil
+}
+
+// shaken ends what admit began.
+func (s *Server) shaken() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shaking--
+	s.signal()
+}
+
+// forget takes a stream out that has closed.
+func (s *Server) forget(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.streams, st)
+	s.metrics.open.Dec()
+	s.signal()
+}
+
+func (s *Server) signal() {
+	select {
+	case s.streamed <- struct{}{}:
+	default:
+	}
+}
+
+// Shutdown refuses new streams with 503 and closes each that is open with
+// 4001, after a closing message and what was due before it. It waits until all
+// are closed; when ctx ends first it cuts the rest, waits for their goroutines
+// and returns ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	for st := range s.streams {
+		st.shutdown()
+	}
+	s.mu.Unlock()
+
+	if s.wait(ctx) {
+		return nil
+	}
+	s.mu.Lock()
+	s.cut = true
+	cut := len(s.streams)
+	for st := range s.streams {
+		st.conn.Close()
+	}
+	s.mu.Unlock()
+	s.wait(context.WithoutCancel(ctx))
+	return fmt.Errorf("%d streams had to be cut: %w", cut, ctx.Err())
+}
+
+// wait waits until no stream and no handshake is left. It reports false when
+// ctx ended first.
+func (s *Server) wait(ctx context.Context) bool {
+	for {
+		s.mu.Lock()
+		left := len(s.streams) + s.shaking
+		if left == 0 {
+			s.signal() // for another Shutdown that waits
+		}
+		s.mu.Unlock()
+		if left == 0 {
+			return true
+		}
+		select {
+		case <-s.streamed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}

@@ -1,0 +1,137 @@
+// Package plugins runs WebAssembly modules that nobody trusts, so that each
+// can harm only itself: instructions, time and memory are bounded, and every
+// call starts from fresh state. It knows nothing of what the modules are for
+// and can be used by any program.
+//
+//	engine, err := plugins.New(ctx, plugins.Options{HostModules: …})
+//	module, err := engine.Load(ctx, wasm, plugins.LoadOptions{Name: "notes"})
+//	result, err := module.Run(ctx, plugins.Invocation{Export: "handle", Limits: …})
+//
+// It imports nothing else of this project.
+//
+// # Life of a module
+//
+//  1. Parsing: the binary is read strictly. What is no core module, is
+//     malformed, uses a feature that is not offered, takes a reserved name
+//     (beginning "auricle:") or declares too much is refused with its offset.
+//     While it is read it is rewritten so that it counts its own fuel.
+//  2. Linking: each import must be a function of WASI preview 1 or of
+//     Options.HostModules, with the same signature. Memories, tables and
+//     globals can't be imported.
+//  3. Compiling, to machine code; or finding it in Options.CacheDir, where it
+//     is kept by the content's hash.
+//  4. Initialising, once, under LoadOptions.Init: data segments, the start
+//     function, then the export _initialize if there is one. A command's
+//     _start is not called.
+//  5. The image is taken: memory and globals, from which every invocation
+//     starts.
+//  6. Run, any number of times, at once or one after the other.
+//  7. Close. A failure in any step undoes those before.
+//
+// Each failure is a *LoadError that names the step.
+//
+// # Outcomes
+//
+// Everything that a guest does wrong is in Result; an error of Run says that
+// the invocation could not be judged. Outcomes never overlap:
+//
+//   - OK: the function returned, or the guest called proc_exit(0), within its
+//     fuel. The deadline is looked at between slices of fuel and after host
+//     calls: a guest that returns before the next look is in time.
+//   - AppError: proc_exit with another code, or Fail(AppError, …) in a host
+//     function.
+//   - Trap: unreachable, bounds, division, stack overflow and so on; a host
+//     function's error; a pointer outside of the memory given to one.
+//   - FuelExhausted: more than Limits.Fuel was used, even if the function
+//     reached its end or trapped. Result.Fuel is then the limit.
+//   - DeadlineExceeded: Limits.Wall passed, also inside of a host call.
+//   - MemoryExceeded: as Trap, or as AppError by proc_exit, after a growth
+//     beyond LoadOptions.MemoryBytes had been refused in the same invocation.
+//     A guest that takes the refusal well may still end OK. Growth beyond a
+//     module's own declared maximum, or beyond the 4 GiB that there can be, is
+//     no refusal of the host's.
+//
+// A *RunError has a line for people and, for traps, the guest's functions by
+// the names in its name section.
+//
+// # Fuel
+//
+// Fuel measures the instructions executed: the same module with the same input
+// and the same answers from the host uses the same fuel, to the unit, on any
+// machine, over resets and instances. Most instructions cost 1; structure is
+// free; bulk operations cost by what they touch. What is executed is charged
+// block by block before it runs, and checked at each function's entry and
+// each loop's header.
+//
+// A host call costs, before it runs: its base price (HostFunction.Fuel, or
+// 500; 500 for each function of WASI), and 1 for each byte that it reads or
+// writes by Call.Read and Call.Write, that fd_write is given, and that
+// random_get fills; 20 for each piece of an fd_write and 100 for each
+// subscription of a poll_oneoff. Call.Charge adds to it.
+//
+// The trap rule. The balance is in the guest: each function keeps it in a
+// local, and writes it back at each call and return. A trap loses what the
+// innermost function has not written back, so an invocation that traps counts
+// what was used up to the last call, return, or end of a slice, whichever was
+// last; up to Options.SliceFuel less than was used. That is deterministic, but
+// the only figure in which SliceFuel has a part. All other outcomes are exact.
+//
+// # Deadlines
+//
+// Fuel is handed out in slices of Options.SliceFuel. Between two slices the
+// invocation looks at its deadline and contexts, and lets other goroutines
+// run; elsewhere Wasm code can't be preempted, which is why slices should be
+// short. A deadline is overshot by what one slice takes, a fraction of a
+// millisecond, or by the longest single bulk operation or host call. Host
+// functions that wait must heed Call.Context. Result.Wall and Limits.Wall
+// count from the call of Run, so making an instance is included.
+//
+// # Fresh state
+//
+// After an invocation that ended well, or that a host function ended with
+// AppError, the instance's memory and globals are put back to the image before
+// Run returns, and the instance is kept, up to Options.IdleInstances. After
+// any other end, and when the memory grew by more than 8 MiB, the instance is
+// closed and the next comes from the image. A module that changes its tables, drops segments, or
+// has mutable vector or reference globals can't be put back like that: each
+// invocation gets a new instance, initialised anew, within the invocation's
+// wall-clock limit; the fuel of that is not counted. Module.Reinitialised says
+// why.
+//
+// # What guests see
+//
+// All functions of WASI preview 1 exist and grant nothing. There are no
+// arguments, no environment, no files and no sockets (descriptors 0 to 2 are
+// terminals; all others EBADF; paths ENOTCAPABLE). What is written to stdout
+// and stderr goes to Invocation.Stderr; stdin is at its end. Pointers outside
+// of the memory get EFAULT. Random bytes come from a generator with
+// Invocation.Seed. The wall clock is Invocation.Clock, the monotonic clock
+// runs from the invocation's start. A sleep waits really, with its goroutine,
+// but not past the deadline.
+//
+// While initialising, random bytes are seeded by the module's own hash, the
+// wall clock stands at 2020-01-01T00:00:00Z, and a sleep moves the clocks
+// instead of waiting (it counts for Init's wall-clock limit). So the image, and
+// what every invocation costs, is the same on every machine. Authors: read
+// clocks and randomness in handlers; what you read in initialisation is frozen
+// and not secret.
+//
+// # Concurrency
+//
+// All methods may be called at once. The package starts no goroutines: guests
+// and host functions run on the goroutine that called Run or Load, and Close
+// waits for those. Host functions can't call into guests. A panic in a host
+// function is returned as an error of Run and harms no other invocation.
+//
+// # What is not promised
+//
+//   - Where a stack overflows depends on the processor: a module that recurses
+//     without bound traps everywhere, but not with the same fuel. The stack is
+//     on the host's heap and can grow to some 100 MB before.
+//   - Compiling can't be interrupted. It is bounded by limits on what a module
+//     may declare and on its size.
+//   - Timing side channels between guests on one machine are not closed.
+//   - CacheDir is trusted: it holds machine code.
+//   - On processors for which wazero has no compiler, its interpreter runs the
+//     modules: same results and fuel, much slower.
+package plugins

@@ -1,0 +1,199 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/auricle-dev/auricle/plugins/internal/meter"
+)
+
+// What Options that are zero mean.
+const (
+	defaultModuleBytes   = 32 << 20
+	defaultSliceFuel     = 100_000
+	defaultIdleInstances = 4
+)
+
+// Options configure an Engine. The zero value is usable.
+type Options struct {
+	// CacheDir keeps compiled code across processes, by the content's hash; it is
+	// made if it does not exist. Whoever can write to it decides what runs in
+	// this process. Empty keeps compiled code in memory only.
+	CacheDir string
+	// HostModules are what guests may import, besides WASI preview 1.
+	HostModules []HostModule
+	// MaxModuleBytes bounds a module's binary. 0 means 32 MiB.
+	MaxModuleBytes int64
+	// SliceFuel is what an invocation may spend between two looks at its
+	// deadline. Less is more punctual and slower; it changes no result and no
+	// count. 0 means 100,000, about 0.1 ms.
+	SliceFuel uint64
+	// IdleInstances is how many idle instances are kept for each module. 0 means
+	// 4; negative keeps none.
+	IdleInstances int
+}
+
+// check returns everything that is wrong with the options.
+func (o Options) check() error {
+	var errs []error
+	if o.MaxModuleBytes < 0 {
+		errs = append(errs, fmt.Errorf("MaxModuleBytes is %d; it can't be negative", o.MaxModuleBytes))
+	}
+	seen := map[string]bool{}
+	for _, m := range o.HostModules {
+		if seen[m.Name] {
+			errs = append(errs, fmt.Errorf("host module %q given twice", m.Name))
+		}
+		seen[m.Name] = true
+		errs = append(errs, m.check())
+	}
+	return errors.Join(errs...)
+}
+
+func (o Options) withDefaults() Options {
+	if o.MaxModuleBytes == 0 {
+		o.MaxModuleBytes = defaultModuleBytes
+	}
+	if o.SliceFuel == 0 {
+		o.SliceFuel = defaultSliceFuel
+	}
+	o.SliceFuel = min(o.SliceFuel, maxFuel)
+	if o.IdleInstances == 0 {
+		o.IdleInstances = defaultIdleInstances
+	}
+	return o
+}
+
+// Engine loads modules and runs them. It owns every Module that it loaded.
+// All methods are safe for concurrent use.
+type Engine struct {
+	o       Options // with defaults filled in
+	runtime wazero.Runtime
+	cache   wazero.CompilationCache // nil without CacheDir
+	imports map[Import]signature    // all that guests may import
+
+	gate *gate // users: modules, and loads on their way
+
+	mu      sync.Mutex // guards what follows; never held across a call of the runtime
+	closed  bool
+	modules map[*Module]struct{}
+}
+
+// New makes an engine. It returns everything that is wrong with o in one
+// error, or why CacheDir can't be used.
+func New(ctx context.Context, o Options) (_ *Engine, err error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	e := &Engine{o: o.withDefaults(), imports: map[Import]signature{}, modules: map[*Module]struct{}{}}
+	config := wazero.NewRuntimeConfig().
+		WithCoreFeatures(meter.Features).
+		WithDebugInfoEnabled(false) // rewriting moves the code, so DWARF no longer fits
+	if o.CacheDir != "" {
+		if e.cache, err = openCache(o.CacheDir); err != nil {
+			return nil, fmt.Errorf("opening the cache of compiled code: %w", err)
+		}
+		config = config.WithCompilationCache(e.cache)
+	}
+	e.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	e.gate = newGate(e.release)
+	defer func() {
+		if err != nil {
+			e.gate.close()
+		}
+	}()
+
+	_, err = e.runtime.NewHostModuleBuilder(meter.RefuelModule).NewFunctionBuilder().
+		WithGoFunction(api.GoFunc(refuel), []api.ValueType{api.ValueTypeI64}, []api.ValueType{api.ValueTypeI64}).
+		Export(meter.RefuelName).Instantiate(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("making the refuel function: %w", err)
+	}
+	for _, m := range append([]HostModule{wasi()}, o.HostModules...) {
+		if err := m.instantiate(ctx, e.runtime); err != nil {
+			return nil, err
+		}
+		for _, f := range m.Functions {
+			e.imports[Import{m.Name, f.Name}] = signature{f.Params, f.Results}
+		}
+	}
+	return e, nil
+}
+
+// openCache opens dir, and makes sure that files can be made there: without,
+// the first module to be compiled would find out.
+func openCache(dir string) (wazero.CompilationCache, error) {
+	cache, err := wazero.NewCompilationCacheWithDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w; name a directory that this user can write to", dir, err)
+	}
+	f, err := os.CreateTemp(dir, "writable-*")
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w; name a directory that this user can write to", dir, err)
+	}
+	return cache, errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// Close takes no new work and waits for the invocations that run, up to ctx's
+// end; then it ends them, each with ErrClosed at its next look at the
+// deadline, and returns ctx.Err(). All modules are closed with the engine, and
+// everything is released when the last invocation has returned. After Close,
+// Load and Run return ErrClosed.
+func (e *Engine) Close(ctx context.Context) error {
+	e.gate.close()
+	e.mu.Lock()
+	e.closed = true
+	modules := make([]*Module, 0, len(e.modules))
+	for m := range e.modules {
+		modules = append(modules, m)
+	}
+	e.mu.Unlock()
+	for _, m := range modules {
+		m.gate.close()
+	}
+	err := e.gate.wait(ctx)
+	if err != nil {
+		for _, m := range modules {
+			m.interrupt()
+		}
+	}
+	return err
+}
+
+// release frees what the engine holds, when the last module is gone.
+func (e *Engine) release() {
+	// Neither can fail: nothing of ours runs or is open any more.
+	ctx := context.Background()
+	_ = e.runtime.Close(ctx)
+	if e.cache != nil {
+		_ = e.cache.Close(ctx)
+	}
+}
+
+// adopt makes m the engine's to close. It reports false if the engine was
+// closed before.
+func (e *Engine) adopt(m *Module) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	e.modules[m] = struct{}{}
+	return true
+}
+
+func (e *Engine) forget(m *Module) {
+	e.mu.Lock()
+	delete(e.modules, m)
+	e.mu.Unlock()
+}
+
+// maxFuel bounds every amount of fuel, so that sums of two can't overflow.
+const maxFuel = math.MaxInt64 / 4

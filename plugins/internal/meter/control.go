@@ -1,0 +1,187 @@
+package meter
+
+// blockType reads a block's type.
+func (b *body) blockType() (params, results int) {
+	at := b.r.at
+	t := b.r.signed(33, "block type")
+	switch {
+	case t >= int64(len(b.p.types)):
+		fail(at, ErrMalformed, "block type is %d, the module has %d types", t, len(b.p.types))
+	case t >= 0:
+		sig := b.p.types[t]
+		params, results = len(sig.Params), len(sig.Results)
+	case b.r.at != at+1:
+		fail(at, ErrMalformed, "block type in %d bytes instead of 1", b.r.at-at)
+	case t != typeEmpty-0x80:
+		b.r.at = at
+		b.r.valueType("block type")
+		results = 1
+	}
+	b.carry(1 + params + results)
+	return params, results
+}
+
+// branch reads a label, notes that a branch goes there, and writes the label
+// as it is in the new code.
+func (b *body) branch() {
+	i := b.r.index(len(b.frames), "branch depth")
+	f := &b.frames[len(b.frames)-1-int(i)]
+	if !b.dead {
+		f.targeted = true
+	}
+	if f.op == opLoop {
+		b.carry(1 + f.params)
+	} else {
+		b.carry(1 + f.results)
+	}
+	b.seg = appendU32(b.seg, uint32(b.labels-f.label))
+}
+
+// control reads one control instruction and writes it with what metering
+// needs around it.
+func (b *body) control(op byte) {
+	switch op {
+	case opBlock, opLoop, opIf:
+		b.open(op)
+		return
+	case opElse:
+		b.otherwise()
+		return
+	case opEnd:
+		b.close()
+		return
+	}
+	b.price += priceOne
+	switch op {
+	case opUnreachable:
+		b.leave(startPlain, []byte{opUnreachable})
+		b.dead = true
+	case opBr, opBrIf:
+		b.seg = append(b.seg, op)
+		b.branch()
+		b.flush(startPlain)
+		b.dead = b.dead || op == opBr
+	case opBrTable:
+		n := b.r.count(maxLabels, "labels of br_table")
+		b.seg = appendU32(append(b.seg, op), uint32(n))
+		for range n + 1 {
+			b.branch()
+		}
+		b.flush(startPlain)
+		b.dead = true
+	case opReturn:
+		b.carry(b.results)
+		b.leave(startPlain, []byte{opReturn})
+		b.dead = true
+	case opCall, opReturnCall:
+		i := b.p.function(b.r, "called function")
+		sig := b.p.types[b.p.funcTypes[i]]
+		b.carry(len(sig.Params) + len(sig.Results))
+		b.call(op == opReturnCall, appendU32([]byte{op}, b.p.shifted(i)))
+	case opCallIndirect, opReturnCallIndirect:
+		sig := b.p.types[b.p.typeIndex(b.r, "type of an indirect call")]
+		b.carry(len(sig.Params) + len(sig.Results))
+		b.r.index(len(b.p.tables), "table of an indirect call")
+		b.call(op == opReturnCallIndirect, b.r.b[b.at:b.r.at])
+	}
+}
+
+// call writes a call: the balance is written back before it and, unless the
+// call does not come back here, read after it.
+func (b *body) call(tail bool, instruction []byte) {
+	b.calls++
+	if tail {
+		b.leave(startPlain, instruction)
+		b.dead = true
+	} else {
+		b.leave(startCall, instruction)
+	}
+}
+
+// open reads the start of a block, loop or if.
+func (b *body) open(op byte) {
+	params, results := b.blockType()
+	if len(b.frames) > maxNesting {
+		fail(b.at, ErrLimit, "blocks nested more than %d deep", maxNesting)
+	}
+	f := frame{op: op, deadIn: b.dead, params: params, results: results}
+	start := startPlain
+	if op == opLoop {
+		start = b.openLoop(&f)
+	}
+	b.labels++
+	f.label = b.labels
+	b.frames = append(b.frames, f)
+	b.keep()
+	switch op {
+	case opLoop:
+		b.flush(start) // branches come back to here
+	case opIf:
+		b.price += priceOne
+		b.flush(start)
+	}
+}
+
+// openLoop prepares f for a loop and returns what it starts with.
+func (b *body) openLoop(f *frame) segmentStart {
+	if b.loops++; b.loops > maxLoopNesting {
+		fail(b.at, ErrLimit, "loops nested more than %d deep", maxLoopNesting)
+	}
+	f.loop, f.calls = b.seen, b.calls
+	b.seen++
+	if f.loop == len(b.callFree) { // first pass
+		b.callFree = append(b.callFree, false)
+	}
+	if b.dead || !b.callFree[f.loop] {
+		return startLoop
+	}
+	// The loop goes into one that refuels before it and is branched back to
+	// when the balance is below zero: a call within a loop that has none
+	// would cost it registers at every turn.
+	f.outer = true
+	b.labels++
+	b.keep()
+	b.seg = b.settle(appendU32(append(b.seg, opLocalGet), b.fuel))
+	return startFreeLoop
+}
+
+// otherwise reads an else.
+func (b *body) otherwise() {
+	f := &b.frames[len(b.frames)-1]
+	if f.op != opIf {
+		fail(b.at, ErrMalformed, "else without if")
+	}
+	f.op = opElse
+	b.keep()
+	b.flush(startPlain)
+	b.dead = f.deadIn
+}
+
+// close reads an end.
+func (b *body) close() {
+	f := b.frames[len(b.frames)-1]
+	b.frames = b.frames[:len(b.frames)-1]
+	b.keep()
+	b.labels--
+	if f.op == opLoop {
+		b.loops--
+		b.callFree[f.loop] = b.calls == f.calls
+	}
+	if f.outer {
+		b.seg = append(b.seg, opEnd)
+		b.labels--
+	}
+	switch {
+	case len(b.frames) == 0:
+		b.flush(startPlain)
+		b.out = append(b.writeBack(b.out), opEnd)
+	case f.op == opIf || f.op == opElse:
+		b.flush(startPlain)
+		b.dead = f.deadIn
+	case f.op == opBlock && f.targeted:
+		b.flush(startPlain)
+		b.dead = false
+	}
+	// The end of a loop, or of a block that no branch goes to, is reached
+	// only from just before it: the segment goes on.
+}

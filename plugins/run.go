@@ -1,0 +1,324 @@
+package plugins
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"time"
+)
+
+// run is one invocation while it goes on. It is the context that wazero hands
+// to host functions: that is how they find it.
+//
+// Fuel is kept in one place, the guest's fuel global: granted minus its value
+// is what has been used, whoever used it. (While guest code runs, what the
+// innermost function used since its last call or refuel is in a local of its.)
+type run struct {
+	context.Context // the caller's
+
+	module *Module
+	inst   *instance
+	inv    Invocation
+	limits Limits
+	call   Call // what host functions get
+
+	granted int64 // fuel handed out so far
+	start   time.Time
+
+	// While a module initialises its clock stands still, but for its sleeps.
+	initialising bool
+	slept        time.Duration // without really waiting
+
+	random *rand.ChaCha8 // made when first asked for
+
+	ended error // *stop or *abandoned once the invocation is over, before wazero knows
+	used  int64 // fuel used when refuel ended the run; -1 if it did not
+
+	hostCtx       context.Context // Call.Context, made when first asked for
+	releaseHostCt func()
+}
+
+// stop is how the guest's fault, or its wish, ends an invocation.
+type stop struct {
+	outcome Outcome
+	message string
+	cause   error // a host function's error
+	exit    bool  // by proc_exit
+	code    uint32
+}
+
+func (s *stop) Error() string { return s.message }
+
+// abandoned is an invocation that could not be judged.
+type abandoned struct{ err error }
+
+func (a *abandoned) Error() string { return a.err.Error() }
+func (a *abandoned) Unwrap() error { return a.err }
+
+// runOf returns the run whose guest called a host function.
+func runOf(ctx context.Context) *run { return ctx.(*run) }
+
+// begin prepares an invocation on inst, whose time began at start.
+func (m *Module) begin(ctx context.Context, inst *instance, inv Invocation, start time.Time) *run {
+	r := &run{Context: ctx, module: m, inst: inst, inv: inv, limits: inv.Limits, used: -1, start: start}
+	r.call.r = r
+	inst.mem.refused = 0
+	r.granted = int64(min(m.engine.o.SliceFuel, r.limits.Fuel))
+	inst.fuel.Set(uint64(r.granted))
+	return r
+}
+
+// refuel is the guest's import. It is called with the fuel that is left of the
+// slice, which is below zero, and returns what there is from now on. The guest
+// stores that in its global, too.
+func refuel(ctx context.Context, stack []uint64) {
+	r := runOf(ctx)
+	left := int64(stack[0])
+	used := r.granted - left
+	if err := r.pause(used); err != nil {
+		r.used = used
+		panic(err)
+	}
+	next := r.slice(used)
+	r.granted += next - left
+	stack[0] = uint64(next)
+}
+
+// slice is what may be spent until the next pause.
+func (r *run) slice(used int64) int64 {
+	return min(int64(r.module.engine.o.SliceFuel), int64(r.limits.Fuel)-used)
+}
+
+// charge spends fuel on behalf of a host function.
+func (r *run) charge(fuel uint64) error {
+	if r.ended != nil {
+		return r.ended
+	}
+	left := int64(r.inst.fuel.Get()) - int64(min(fuel, maxFuel))
+	if left < 0 {
+		used := r.granted - left
+		if err := r.pause(used); err != nil {
+			r.inst.fuel.Set(uint64(left))
+			return err
+		}
+		next := r.slice(used)
+		r.granted += next - left
+		left = next
+	}
+	r.inst.fuel.Set(uint64(left))
+	return nil
+}
+
+// pause is run between two slices: it ends the invocation if that is due, and
+// lets other goroutines run. Guest code can't be preempted elsewhere.
+func (r *run) pause(used int64) error {
+	if used > int64(r.limits.Fuel) {
+		return r.end(&stop{outcome: FuelExhausted, message: r.fuelSpent()})
+	}
+	runtime.Gosched()
+	return r.look()
+}
+
+// look ends the invocation if its time is up or nobody waits for it any more.
+func (r *run) look() error {
+	switch {
+	case r.ended != nil:
+		return r.ended
+	case r.left() <= 0:
+		return r.end(&stop{outcome: DeadlineExceeded, message: fmt.Sprintf("%v wall-clock limit passed", r.limits.Wall)})
+	case r.Context.Err() != nil:
+		return r.end(&abandoned{r.Context.Err()})
+	case r.module.stopping.Err() != nil:
+		return r.end(&abandoned{ErrClosed})
+	}
+	return nil
+}
+
+// end records how the invocation ends; the first word counts.
+func (r *run) end(err error) error {
+	if r.ended == nil {
+		r.ended = err
+	}
+	return r.ended
+}
+
+func (r *run) fuelSpent() string {
+	return fmt.Sprintf("fuel spent: %d of %d after %v", r.limits.Fuel, r.limits.Fuel, brief(r.elapsed()))
+}
+
+// brief rounds a duration to what people read of it.
+func brief(d time.Duration) time.Duration {
+	switch {
+	case d >= 10*time.Millisecond:
+		return d.Round(time.Millisecond)
+	case d >= 100*time.Microsecond:
+		return d.Round(10 * time.Microsecond)
+	}
+	return d.Round(time.Microsecond)
+}
+
+func (r *run) elapsed() time.Duration { return time.Since(r.start) + r.slept }
+
+// left is the time until the wall-clock limit.
+func (r *run) left() time.Duration { return r.limits.Wall - r.elapsed() }
+
+// hostContext returns the context for host functions that wait.
+func (r *run) hostContext() context.Context {
+	if r.hostCtx == nil {
+		ctx, cancel := context.WithTimeout(r.Context, r.left())
+		unhook := context.AfterFunc(r.module.stopping, cancel)
+		r.hostCtx = ctx
+		r.releaseHostCt = func() { unhook(); cancel() }
+	}
+	return r.hostCtx
+}
+
+// sleep waits for d, but not past the invocation's end: then it returns how
+// that ended. While initialising, only the guest's clock goes on.
+func (r *run) sleep(d time.Duration) error {
+	if r.initialising {
+		r.slept += max(0, min(d, r.limits.Wall))
+		return r.look()
+	}
+	if d <= 0 {
+		runtime.Gosched()
+		return r.look()
+	}
+	t := time.NewTimer(min(d, r.left()))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-r.Context.Done():
+	case <-r.module.stopping.Done():
+	}
+	return r.look()
+}
+
+// The guest's clocks. Monotonic time starts above zero, for some runtimes take
+// a zero for an unset clock, and goes on where initialising left it.
+const monotonicStart = time.Second
+
+// initTime is the wall clock's time when initialising begins.
+var initTime = time.Date(2020, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// realtime is the guest's wall clock, in nanoseconds since 1970.
+func (r *run) realtime() int64 {
+	switch {
+	case r.initialising:
+		return initTime.Add(r.slept).UnixNano()
+	case r.inv.Clock != nil:
+		return r.inv.Clock().UnixNano()
+	}
+	return time.Now().UnixNano()
+}
+
+// monotonic is the guest's monotonic clock, in nanoseconds.
+func (r *run) monotonic() int64 {
+	if r.initialising {
+		return int64(monotonicStart + r.slept)
+	}
+	return int64(monotonicStart + r.module.image.slept + r.elapsed())
+}
+
+// fill fills b with the invocation's random bytes.
+func (r *run) fill(b []byte) error {
+	if r.random == nil {
+		seed := r.inv.Seed
+		if seed == [32]byte{} {
+			if _, err := crand.Read(seed[:]); err != nil {
+				return r.end(&abandoned{fmt.Errorf("reading a random seed: %w", err)})
+			}
+		}
+		r.random = rand.NewChaCha8(seed)
+	}
+	_, err := r.random.Read(b) // never fails
+	return err
+}
+
+// hostError turns what a host function failed with into the invocation's end.
+func (r *run) hostError(function string, err error) error {
+	if r.ended != nil {
+		return r.ended
+	}
+	var p *hostPanic
+	if errors.As(err, &p) {
+		return r.end(&abandoned{fmt.Errorf("host function %s: %w", function, p)})
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		if ended := r.look(); ended != nil {
+			return ended
+		}
+	}
+	outcome := Trap
+	var f *failure
+	if errors.As(err, &f) {
+		outcome = f.outcome
+	}
+	message := fmt.Sprintf("%s: %v", function, err)
+	if outcome == AppError {
+		message = err.Error() // the app's own words
+	}
+	return r.end(&stop{outcome: outcome, message: message, cause: err})
+}
+
+// exit ends the invocation as proc_exit asks.
+func (r *run) exit(code uint32) error {
+	s := &stop{outcome: OK, exit: true, code: code}
+	if code != 0 {
+		s.outcome, s.message = AppError, fmt.Sprintf("exited with code %d", code)
+	}
+	return r.end(s)
+}
+
+// spent is the fuel used, at the end of the run.
+func (r *run) spent() uint64 {
+	used := r.granted - int64(r.inst.fuel.Get())
+	if r.used >= 0 {
+		used = r.used
+	}
+	return uint64(min(max(used, 0), math.MaxInt64))
+}
+
+// finish judges a run from what wazero's call gave.
+func (r *run) finish(values []uint64, err error) (Result, error) {
+	if r.releaseHostCt != nil {
+		r.releaseHostCt()
+	}
+	res := Result{Wall: r.elapsed(), Fuel: r.spent(), MemoryBytes: r.inst.mem.size()}
+	var gone *abandoned
+	if errors.As(err, &gone) {
+		res.Fuel = min(res.Fuel, r.limits.Fuel)
+		return res, gone.err
+	}
+	bad, fault := r.judge(err)
+	if fault != nil {
+		return res, fault
+	}
+	switch {
+	case res.Fuel > r.limits.Fuel, bad != nil && bad.Outcome == FuelExhausted:
+		res.Fuel = r.limits.Fuel
+		if bad == nil || bad.Outcome != FuelExhausted {
+			bad = &RunError{Outcome: FuelExhausted, Message: r.fuelSpent()}
+		}
+	case bad == nil:
+		res.Outcome, res.Values = OK, values
+		return res, nil
+	case r.inst.mem.refused > 0 && (bad.Outcome == Trap || bad.ExitCode != 0):
+		bad.Message = fmt.Sprintf("memory limit of %s reached (growth to %s refused): %s",
+			formatBytes(r.inst.mem.limit), formatBytes(r.inst.mem.refused), bad.Message)
+		bad.Outcome = MemoryExceeded
+	}
+	res.Outcome, res.Err = bad.Outcome, bad
+	return res, nil
+}
+
+// intact reports whether an instance can be restored to its image after the
+// run: the guest came to its end, or a host function said that the app failed.
+func (r *run) intact(o Outcome) bool {
+	s, stopped := r.ended.(*stop)
+	return o == OK && !stopped || o == AppError && stopped && !s.exit
+}

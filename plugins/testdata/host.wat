@@ -1,0 +1,22 @@
+;; Calls each kind of host function of the tests.
+(module
+  (import "test" "read" (func $read (param i32 i32) (result i32)))
+  (import "test" "write" (func $write (param i32 i32)))
+  (import "test" "fail" (func $fail (param i32)))
+  (import "test" "wait" (func $wait))
+  (import "test" "charge" (func $charge (param i64)))
+  (import "test" "note" (func $note (param i32)))
+  (memory (export "memory") 1)
+  (export "again" (func $note))
+  (func (export "read") (param i32 i32) (result i32) (call $read (local.get 0) (local.get 1)))
+  (func (export "write") (param i32 i32) (call $write (local.get 0) (local.get 1)))
+  (func (export "fail") (param i32) (call $fail (local.get 0)))
+  (func (export "wait") (call $wait))
+  (func (export "charge") (param i64) (call $charge (local.get 0)))
+  (func (export "note") (param i32) (call $note (local.get 0)))
+  (func (export "wait_often") (param $n i32)
+    (loop $l
+      (call $wait)
+      (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+      (br_if $l (i32.gt_s (local.get $n) (i32.const 0)))))
+)

@@ -1,0 +1,1 @@
+(module (import "auricle:engine" "refuel" (func (param i64) (result i64))))

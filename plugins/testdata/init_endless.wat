@@ -1,0 +1,1 @@
+(module (func $forever (loop $l (br $l))) (start $forever))

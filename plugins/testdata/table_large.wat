@@ -1,0 +1,1 @@
+(module (table 0x7fffffff funcref))

@@ -1,0 +1,33 @@
+;; State that can't be restored from outside: tables, dropped segments, a v128
+;; global. Each call must get an instance of its own, initialised.
+(module
+  (memory (export "memory") 1)
+  (table $t 2 10 funcref)
+  (elem $e func $two)
+  (elem (i32.const 0) $one)
+  (data $d "x")
+  (global $v (mut v128) (v128.const i32x4 0 0 0 0))
+  (global $ready (mut i32) (i32.const 0))
+  (func $one (result i32) (i32.const 1))
+  (func $two (result i32) (i32.const 2))
+  (func $start (global.set $ready (i32.const 1)))
+  (start $start)
+  ;; 1 if all is as it was, and changes all of it
+  (func (export "fresh") (result i32)
+    (local $ok i32)
+    (local.set $ok (i32.eq (call_indirect (result i32) (i32.const 0)) (i32.const 1)))
+    (local.set $ok (i32.and (local.get $ok) (i32.eq (table.size $t) (i32.const 2))))
+    (local.set $ok (i32.and (local.get $ok) (i32.eq (global.get $ready) (i32.const 1))))
+    (local.set $ok (i32.and (local.get $ok) (i32.eqz (v128.any_true (global.get $v)))))
+    ;; traps if the segments were dropped by a call before
+    (memory.init $d (i32.const 0) (i32.const 0) (i32.const 1))
+    (table.init $t $e (i32.const 0) (i32.const 0) (i32.const 1))
+    (data.drop $d)
+    (elem.drop $e)
+    (drop (table.grow $t (ref.null func) (i32.const 1)))
+    (global.set $v (v128.const i32x4 1 1 1 1))
+    (global.set $ready (i32.const 9))
+    (local.get $ok))
+  (func (export "table_bomb") (result i32)
+    (table.grow $t (ref.null func) (i32.const 0x7fffffff)))
+)

@@ -1,0 +1,18 @@
+;; One export for each way to trap. $inner is named, to be seen in stacks.
+(module
+  (type $nothing (func))
+  (type $number (func (result i32)))
+  (memory (export "memory") 1 2)
+  (table 2 funcref)
+  (elem (i32.const 0) $number_func)
+  (func $number_func (result i32) (i32.const 1))
+  (func $inner unreachable)
+  (func $outer (export "unreachable") (call $inner))
+  (func (export "out_of_bounds") (result i32) (i32.load (i32.const 65536)))
+  (func (export "divide") (result i32) (i32.div_s (i32.const 1) (i32.const 0)))
+  (func (export "overflow") (result i32) (i32.div_s (i32.const 0x80000000) (i32.const -1)))
+  (func (export "convert") (result i32) (i32.trunc_f32_s (f32.const nan)))
+  (func (export "null_call") (call_indirect (type $nothing) (i32.const 1)))
+  (func (export "table_bounds") (call_indirect (type $nothing) (i32.const 7)))
+  (func (export "type_mismatch") (call_indirect (type $nothing) (i32.const 0)))
+)
