@@ -159,7 +159,7 @@ app "minutes" {
 # and is stopped each time. Remove it when you have seen it.
 app "runaway" {
   module = "build/apps/runaway.wasm"
-  grant  = ["transcript", "conversation"]
+  grant  = ["transcript"]
   settings = {
     mode = "loop"
   }

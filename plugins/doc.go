@@ -70,11 +70,12 @@
 // subscription of a poll_oneoff. Call.Charge adds to it.
 //
 // The trap rule. The balance is in the guest: each function keeps it in a
-// local, and writes it back at each call and return. A trap loses what the
-// innermost function has not written back, so an invocation that traps counts
-// what was used up to the last call, return, or end of a slice, whichever was
-// last; up to Options.SliceFuel less than was used. That is deterministic, but
-// the only figure in which SliceFuel has a part. All other outcomes are exact.
+// local, and writes it back at each call, return and end of a slice, and
+// before most of what can trap: unreachable, indirect calls, bulk operations.
+// Traps by loads and stores outside of the memory, integer division,
+// conversions of floats, and table.get and table.set lose what the innermost
+// function has not written back: less than Options.SliceFuel, and the same each
+// time with the same slices. All other ends are counted exactly.
 //
 // # Deadlines
 //

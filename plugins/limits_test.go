@@ -103,17 +103,23 @@ func TestInitialisingTakesTheSameFuelEachTime(t *testing.T) {
 	}
 }
 
-func TestTrapCountsUpToTheLastCallReturnOrSlice(t *testing.T) {
+func TestTrapCountsAllButPartOfASlice(t *testing.T) {
 	const slice = 1000
 	m := load(t, newEngine(t, plugins.Options{SliceFuel: slice}), "limits")
 	whole := run(t, m, "work", 100_000).Fuel
-	first := run(t, m, "work_and_trap", 100_000)
-	wantOutcome(t, first, plugins.Trap)
-	if first.Fuel > whole || first.Fuel+slice+10 < whole {
-		t.Errorf("trap after about %d units counts %d", whole, first.Fuel)
+	byLoad := run(t, m, "work_and_trap", 100_000, 0)
+	wantOutcome(t, byLoad, plugins.Trap)
+	if byLoad.Fuel > whole || byLoad.Fuel+slice < whole {
+		t.Errorf("a load that traps after about %d units counts %d", whole, byLoad.Fuel)
 	}
-	if again := run(t, m, "work_and_trap", 100_000); again.Fuel != first.Fuel {
-		t.Errorf("the second run counts %d, the first %d", again.Fuel, first.Fuel)
+	if again := run(t, m, "work_and_trap", 100_000, 0); again.Fuel != byLoad.Fuel {
+		t.Errorf("the second run counts %d, the first %d", again.Fuel, byLoad.Fuel)
+	}
+	// Exactly: the same loop, then a get, an if and an unreachable for a get.
+	byUnreachable := run(t, m, "work_and_trap", 100_000, 1)
+	wantOutcome(t, byUnreachable, plugins.Trap)
+	if byUnreachable.Fuel != whole+2 {
+		t.Errorf("unreachable counts %d, want %d", byUnreachable.Fuel, whole+2)
 	}
 }
 

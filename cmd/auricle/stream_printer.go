@@ -44,6 +44,7 @@ func newStreamPrinter(out, bars io.Writer, length time.Duration) *streamPrinter 
 			progressbar.OptionSetDescription(fmt.Sprintf("playing %s", clock(length))),
 			progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionSetElapsedTime(false),
+			progressbar.OptionSetPredictTime(false),
 			progressbar.OptionClearOnFinish(),
 		)
 	}

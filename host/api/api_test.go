@@ -392,4 +392,3 @@ func TestAClosedStoreAnswers503(t *testing.T) {
 	resp, body := get(t, server, "GET", "/v1/conversations?uid=ann")
 	checkError(t, "closed", resp, body, 503, "store_unavailable", "try again")
 }
-

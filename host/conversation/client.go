@@ -17,10 +17,6 @@ const (
 	StateCompleted  State = "completed"  // on synced disk
 )
 
-// ReasonFull says that a conversation reached its bounds and was completed so
-// that the next could begin.
-const ReasonFull event.Reason = "full"
-
 // Client is a session's way to speak to the attached stream. No method may
 // block or call the Session: what can't be sent is the stream's own affair
 // (it closes itself).

@@ -19,7 +19,7 @@
 // a stream's reader: each write is tried again, from 100 ms up to 5 s apart,
 // until it succeeds or the host closes, and the client is told once with the
 // error store_unavailable. What waits meanwhile is bounded: a conversation that
-// reaches its bounds is completed with [ReasonFull] and the next begins, and
+// reaches its bounds is completed with [event.ReasonFull] and the next begins, and
 // when too many conversations wait for the store, transcripts that need yet
 // another are refused with the same error and a reference, so that the client
 // knows what to send again. What was acknowledged and not yet completed when

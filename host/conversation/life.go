@@ -114,18 +114,18 @@ func (s *Session) onAck() {
 	if !s.ackArmed {
 		return // a transcript's ack said it
 	}
-	s.ackArmed = false
 	if s.phase < phaseClosed {
-		s.tell().Ack(s.ackedSeq, s.audioBytes)
+		s.ack(s.ackedSeq)
 	}
 }
 
-// ack says that transcripts up to seq are safe.
+// ack says that transcripts up to seq are safe, and all audio until now, unless
+// that was said before.
 func (s *Session) ack(seq uint64) {
-	if seq <= s.ackedSeq {
+	s.ackArmed = false
+	if seq <= s.ackedSeq && s.audioBytes == s.ackedAudio {
 		return
 	}
-	s.ackedSeq = seq
-	s.ackArmed = false
-	s.tell().Ack(s.ackedSeq, s.audioBytes)
+	s.ackedSeq, s.ackedAudio = max(seq, s.ackedSeq), s.audioBytes
+	s.tell().Ack(s.ackedSeq, s.ackedAudio)
 }

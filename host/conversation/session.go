@@ -61,6 +61,7 @@ type Session struct {
 	audioBytes int64  // taken since the session began
 	seq        uint64 // of the last transcript accepted
 	ackedSeq   uint64
+	ackedAudio int64 // bytes
 	ackArmed   bool
 	ackTimer   *time.Timer
 
@@ -193,7 +194,7 @@ func (s *Session) Transcript(seq uint64, segs []event.Segment) error {
 	if seq <= s.seq {
 		return refuse(CodeBadSeq, seq, "seq %d does not follow %d: number transcripts upwards from 1; the transcript was not taken", seq, s.seq)
 	}
-	if !s.current.fits(segs, s.owner.o.MaxConversationSegments, s.owner.o.MaxConversationBytes) && !s.complete(ReasonFull) {
+	if !s.current.fits(segs, s.owner.o.MaxConversationSegments, s.owner.o.MaxConversationBytes) && !s.complete(event.ReasonFull) {
 		return s.refuseForStore(seq)
 	}
 	s.open(now)

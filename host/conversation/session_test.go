@@ -166,8 +166,8 @@ func TestAConversationAtItsBoundsCompletesAndTheNextBegins(t *testing.T) {
 				if !slices.Equal(sizes, []int{3, 3, 1}) {
 					t.Errorf("got conversations of %v segments, want 3, 3, 1", sizes)
 				}
-				if got := r.store.conversations()[0].Reason; got != conversation.ReasonFull {
-					t.Errorf("got reason %s, want %s", got, conversation.ReasonFull)
+				if got := r.store.conversations()[0].Reason; got != event.ReasonFull {
+					t.Errorf("got reason %s, want %s", got, event.ReasonFull)
 				}
 			})
 		})

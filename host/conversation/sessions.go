@@ -34,7 +34,7 @@ type Options struct {
 	Grace   time.Duration // for which a lost stream's conversation waits; 0 means 30 s
 
 	MaxSessions             int   // with a stream attached, and as many that wait out a lost one or store; 0 means 10,000
-	MaxConversationSegments int   // beyond, it completes with ReasonFull; 0 means 50,000
+	MaxConversationSegments int   // beyond, it completes with event.ReasonFull; 0 means 50,000
 	MaxConversationBytes    int64 // text, ids and overhead of its segments; likewise; 0 means 16 MiB
 	MaxCompleting           int   // conversations of one session that wait for the store; 0 means 4
 

@@ -398,3 +398,29 @@ func TestCompleteWithoutAppsAnswersAtOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestLateFailureDoesNotKeepTheBreakerOpenLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &fakeApp{name: "a", caps: transcriptOnly, release: make(chan plugins.Outcome)}
+		d := start(t, dispatch.Options{}, a)
+		defer drain(t, d)
+		const n = dispatch.BreakerFailures + 1
+		for i := range n {
+			s := d.Open(dispatch.SessionOptions{UID: "u", ID: fmt.Sprint("s", i)})
+			defer s.Close()
+			s.Transcript(say("c", "1", "one"))
+		}
+		synctest.Wait()
+		for range n - 1 {
+			a.release <- plugins.Trap
+		}
+		synctest.Wait()
+		time.Sleep(dispatch.BreakerOpenFor - time.Second)
+		a.release <- plugins.Trap // began before the breaker opened
+		synctest.Wait()
+		time.Sleep(time.Second)
+		if got := d.Stats()[0].Breaker; got != "half_open" {
+			t.Errorf("breaker %s 30 s after it opened, want half_open", got)
+		}
+	})
+}

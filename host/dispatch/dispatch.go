@@ -176,12 +176,17 @@ func open(o Options, es []entry) (*Dispatcher, error) {
 	return d, nil
 }
 
+// ErrCutShort is wrapped by Drain's error when work was given up because it
+// would not have ended in time: what a bounded shutdown costs, and no fault.
+var ErrCutShort = errors.New("the time to drain was too short for it")
+
 // Drain ends the Dispatcher: it takes no more realtime work, runs what is
 // waiting, and waits for running invocations and due conversation events until
 // ctx ends. Then, and for tries that would be due only after ctx's deadline,
 // it gives up: running invocations are cancelled, and each conversation event
 // not yet answered is delivered as a final failure with outcome dropped. It
-// returns once nothing runs any more; nil when nothing was given up. A second
+// returns once nothing runs any more: nil when nothing was given up, otherwise an
+// error that wraps ErrCutShort. A second
 // call waits for the first and returns the same.
 //
 // Afterwards Transcript and Audio drop what they get (reason "shutdown"), and
@@ -213,10 +218,10 @@ func (d *Dispatcher) drain(ctx context.Context) error {
 	// Stop would only add a task to pond's process-wide pool to say so.
 	d.cancel()
 	if n := d.given.Load(); n > 0 {
-		return fmt.Errorf("draining: %d conversation events were given up", n)
+		return fmt.Errorf("draining: %d conversation events were given up: %w", n, ErrCutShort)
 	}
 	if err != nil {
-		return fmt.Errorf("draining: running invocations were cancelled: %w", err)
+		return fmt.Errorf("draining: running invocations were cancelled: %w", ErrCutShort)
 	}
 	return nil
 }

@@ -165,3 +165,46 @@ func TestCancelledInvocationCostsNoAttemptAndNoFailure(t *testing.T) {
 		}
 	})
 }
+
+func TestFailureWhileDrainingIsNotTriedBeyondItsTime(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		failures int // in a row before: with four, this one opens the breaker
+		second   bool
+	}{{"retry", 0, false}, {"breaker", dispatch.BreakerFailures - 1, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &fakeApp{name: "a", caps: everything, release: make(chan plugins.Outcome)}
+				d := start(t, dispatch.Options{}, a)
+				var l listener
+				s := d.Open(l.options("u", "s"))
+				defer s.Close()
+				for range c.failures {
+					s.Transcript(say("c", "1", "one"))
+					synctest.Wait()
+					a.release <- plugins.Trap
+				}
+				s.Complete(event.Conversation{ID: "c1"})
+				if c.second {
+					s.Complete(event.Conversation{ID: "c2"}) // finds the breaker open
+				}
+				synctest.Wait()
+				began := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond) // less than any backoff
+				defer cancel()
+				result := make(chan error)
+				go func() { result <- d.Drain(ctx) }()
+				synctest.Wait()
+				a.release <- plugins.DeadlineExceeded
+				if err := <-result; err == nil || time.Since(began) != 0 {
+					t.Errorf("Drain: %v after %v, want the events given up at once", err, time.Since(began))
+				}
+				for _, inv := range l.invocations()[c.failures+1:] {
+					if inv.Outcome != apps.Dropped || !inv.Final {
+						t.Errorf("invocation %+v", inv)
+					}
+				}
+			})
+		})
+	}
+}

@@ -212,7 +212,7 @@ func TestALargeConversationIsKeptInParts(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	var segs []event.Segment
-	for i := range 700 { // over 10 MB: three parts
+	for i := range 330 { // over 5 MB: two parts
 		segs = append(segs, event.Segment{ID: fmt.Sprint(i), Text: strings.Repeat(fmt.Sprintf("%06d ", i), 16<<10/7), Start: float64(i), End: float64(i)})
 	}
 	want := conversation("c_1", "ann", segs...)

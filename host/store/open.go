@@ -41,19 +41,35 @@ func (s *Store) Append(ctx context.Context, head Head, segs []event.Segment) err
 
 // append writes segs in one message, or in halves where one would be too large.
 func (s *Store) append(ctx context.Context, head Head, segs []event.Segment) error {
+	halve := func() error {
+		n := len(segs) / 2
+		if err := s.append(ctx, head, segs[:n]); err != nil {
+			return err
+		}
+		return s.append(ctx, head, segs[n:])
+	}
+	if len(segs) > 1 && atLeastBytes(segs) > MaxMessageBytes {
+		return halve() // without encoding all of it first
+	}
 	head.Segments = segs
 	body, err := encode(head)
 	if err != nil {
 		return err
 	}
-	if n := len(segs); len(body) > MaxMessageBytes && n > 1 {
-		if err := s.append(ctx, head, segs[:n/2]); err != nil {
-			return err
-		}
-		return s.append(ctx, head, segs[n/2:])
+	if len(segs) > 1 && len(body) > MaxMessageBytes {
+		return halve()
 	}
 	_, err = s.server.publish(ctx, &nats.Msg{Subject: openSubject(head.ID), Data: body}, false)
 	return err
+}
+
+// atLeastBytes returns less than what segs take as JSON.
+func atLeastBytes(segs []event.Segment) int {
+	n := 0
+	for i := range segs {
+		n += len(segs[i].ID) + len(segs[i].Text) + len(segs[i].Speaker)
+	}
+	return n
 }
 
 // Unfinished returns the conversations that were open when the last host

@@ -25,10 +25,11 @@
   (func $deep (export "recurse") (result i32) (i32.add (call $deep) (i32.const 1)))
   (func (export "tail") (return_call $again))
   (func $again (return_call $again))
-  ;; loops n rounds, then traps in the same function
-  (func (export "work_and_trap") (param $n i32)
+  ;; loops n rounds, then traps in the same function: by a load, or by unreachable
+  (func (export "work_and_trap") (param $n i32) (param $unreachable i32)
     (loop $l
       (local.set $n (i32.sub (local.get $n) (i32.const 1)))
       (br_if $l (i32.gt_s (local.get $n) (i32.const 0))))
-    unreachable)
+    (if (local.get $unreachable) (then unreachable))
+    (drop (i32.load (i32.const 0x7fffffff))))
 )

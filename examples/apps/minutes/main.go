@@ -52,12 +52,7 @@ type deadline struct {
 }
 
 func onConversation(ctx *sdk.Context, e *event.Conversation) error {
-	c:=e; _=c
-
-t:=transcribe(c.Segments)
-
-_=t
- return nil
+	return ctx.Emit(write(e))
 }
 
 // write returns the minutes of c.

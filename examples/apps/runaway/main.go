@@ -27,6 +27,10 @@ func init() {
 			},
 			"additionalProperties": false
 		}`,
+		Wants: []sdk.Want{
+			sdk.Optional(sdk.Receive(event.CapTranscript, "to misbehave while people talk")),
+			sdk.Optional(sdk.Receive(event.CapConversation, "to misbehave once a conversation is complete")),
+		},
 		OnTranscript:   func(ctx *sdk.Context, _ *event.Transcript) error { return misbehave(ctx) },
 		OnConversation: func(ctx *sdk.Context, _ *event.Conversation) error { return misbehave(ctx) },
 	})
