@@ -18,7 +18,7 @@ serve: build
 build: host apps
 
 host:
-	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o build/auricle ./cmd/auricle
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.release=$(VERSION)" -o build/auricle ./cmd/auricle
 
 # Go rebuilds an app only when its sources changed.
 apps: $(APPS:%=build/apps/%.wasm)

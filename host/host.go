@@ -198,7 +198,7 @@ func (h *Host) newServer(metrics prometheus.Gatherer) *http.Server {
 		Logger:   h.log.Named("api"),
 	}))
 	return &http.Server{
-		Handler:           mux,
+		Handler:           api.LoopbackOnly(h.Addr().String(), mux),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"time"
 )
@@ -24,7 +25,7 @@ type peakWatch struct {
 }
 
 func watchPeak() *peakWatch {
-	runtime.GC()
+	debug.FreeOSMemory() // what an earlier measurement left is not this one's to use again
 	w := &peakWatch{quit: make(chan struct{}), seen: make(chan peaks, 1)}
 	threads0, memory0 := processStatus()
 	go func() {

@@ -18,8 +18,10 @@
 // is one), before unreachable and before bulk instructions.
 //
 // The price of a basic block is subtracted where it starts. At function entry,
-// at each loop's header, and before and after bulk instructions the balance is
-// compared with zero. If it is below, the imported function RefuelName of
+// at each loop's header, before bulk instructions and after growth the balance
+// is compared with zero. (A loop with no call in it is put into an injected one
+// that does the refuelling: a call within it would cost it registers at every
+// turn, measured as 2.5x on a matrix product.) If it is below, the imported function RefuelName of
 // RefuelModule is called with the balance, and what it returns becomes the
 // balance, in the local and in the global. So refuel sees the exact figure:
 // what it granted so far, minus the balance, is what was used. It must return

@@ -30,7 +30,7 @@ const (
 	maxMerges          = 100_000_000 // the same of all functions together
 	maxNesting         = 10_000      // of blocks
 	maxLoopNesting     = 256
-	maxLabels          = 10_000     // of one br_table
+	maxLabels          = 20_000     // of one br_table
 	maxCarriedValues   = 50_000_000 // by blocks, branches and calls of all functions together
 	maxTables          = 16
 	maxGlobals         = 100_000

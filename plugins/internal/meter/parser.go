@@ -71,7 +71,6 @@ type parser struct {
 	mutable    []uint32 // indices of m.Globals
 	exports    []byte   // export entries
 	start      uint32
-	startAt    int
 	elements   []byte // the element section, rewritten
 	segments   uint32 // element segments
 	code       []byte // the code section, rewritten

@@ -170,7 +170,7 @@ var refusals = []struct {
 	{"locals of all functions", module(typeSection, section(3, 100, bytes.Repeat([]byte{0}, 100)), codeSection(slicesOf(100, cat(1, uleb(50_000), 0x7e))...)), meter.ErrLimit, "in all functions"},
 	{"nesting", fn(0, bytes.Repeat([]byte{2, 0x40}, 10_001), bytes.Repeat([]byte{0x0b}, 10_001)), meter.ErrLimit, "nested more than 10000 deep"},
 	{"loops", fn(0, bytes.Repeat([]byte{3, 0x40}, 257), bytes.Repeat([]byte{0x0b}, 257)), meter.ErrLimit, "loops nested more than 256 deep"},
-	{"labels", fn(0, 0x41, 0, 0x0e, uleb(10_001), bytes.Repeat([]byte{0}, 10_002)), meter.ErrLimit, "10001 labels of br_table"},
+	{"labels", fn(0, 0x41, 0, 0x0e, uleb(20_001), bytes.Repeat([]byte{0}, 20_002)), meter.ErrLimit, "20001 labels of br_table"},
 	{"basic blocks times locals", fn(1, uleb(50_000), 0x7e, bytes.Repeat([]byte{0x41, 0, 0x0d, 0}, 100)), meter.ErrLimit, "basic blocks times locals"},
 	{"function's size", fn(0, bytes.Repeat([]byte{1}, 1<<20)), meter.ErrLimit, "function of 1048578 bytes"},
 }

