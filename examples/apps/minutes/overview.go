@@ -115,8 +115,10 @@ func (c *counted) weight(s *sentence) float64 {
 		return 0
 	}
 	sum, figures := 0.0, 0.0
+	timely := false
 	seen := map[string]bool{}
 	for _, tk := range s.tokens {
+		timely = timely || tk.timely
 		if digit(tk.word[0]) || tk.word == "percent" || tk.word == "thousand" || tk.word == "million" {
 			figures = 1
 		}
@@ -125,8 +127,10 @@ func (c *counted) weight(s *sentence) float64 {
 			sum += float64(c.words[tk.stem])
 		}
 	}
-	if m, ok := firstMoment(s.text, s.tokens); ok && !m.weak {
-		figures += 0.5
+	if timely {
+		if m, ok := firstMoment(s.text, s.tokens); ok && !m.weak {
+			figures += 0.5
+		}
 	}
 	// Long sentences say more because they are long; a sentence that opens
 	// with "it" or "that" leans on another.

@@ -31,6 +31,7 @@ type token struct {
 
 	stem    string // what it has in common with its plural
 	content bool   // whether it says what the sentence is about
+	timely  bool   // whether it may be part of when something is to be done
 }
 
 // talk is a conversation as sentences.
@@ -77,10 +78,10 @@ func transcribe(segments []event.Segment) talk {
 				tk := &s.tokens[n]
 				k, ok := known[tk.word]
 				if !ok {
-					k = token{stem: stem(tk.word), content: content(tk.word)}
+					k = token{stem: stem(tk.word), content: content(tk.word), timely: timeWords[tk.word] || digit(tk.word[0])}
 					known[tk.word] = k
 				}
-				tk.stem, tk.content = k.stem, k.content
+				tk.stem, tk.content, tk.timely = k.stem, k.content, k.timely
 				if n > 0 && unicode.IsUpper(rune(tk.text[0])) {
 					t.capitals[tk.text] = true
 				}

@@ -51,6 +51,10 @@ var (
 var momentWords = union(weekdays, months, ordinals, set(`the end close eod eow cob today tonight first tomorrow on this
 	next over at by noon midnight in within as asap right straight immediately`))
 
+// timeWords are in every moment that has no figure.
+var timeWords = union(weekdays, months, set(`day week month quarter year business eod eow cob tomorrow today tonight weekend
+	morning afternoon evening noon midnight minute minutes hour hours days weeks months possible asap away immediately`))
+
 // leadWords are what leads may begin with.
 var leadWords = set("by before until till no not due on for")
 

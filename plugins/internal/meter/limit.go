@@ -7,9 +7,9 @@ package meter
 //
 // wazero 1.12's compiler takes about 4 µs and 1 KB of memory for each byte of
 // a function, which no limit here changes, but much more for some shapes:
-// 10,000 nested loops (70 KB) take 7 s, 100,000 nested blocks minutes, a
+// 10,000 nested loops (70 KB) take 10 s, 100,000 nested blocks minutes, a
 // br_table of 100,000 labels 2.6 s; and 10,000 joins of 1,000 locals (107 KB)
-// take 30 s and 1.5 GB, as each local may need merging at each join.
+// take 16 s and 1.5 GB, as each local may need merging at each join.
 const (
 	defaultMemoryBytes   = 64 << 20
 	defaultTableElements = 1 << 18
