@@ -27,8 +27,9 @@ build/apps/%.wasm: FORCE
 	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -o $@ ./examples/apps/$*
 FORCE:
 
+# The apps' tests run their modules under the command that was just built.
 test: lint build
-	go test -race ./...
+	AURICLE=$(CURDIR)/build/auricle go test -race ./...
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }

@@ -52,7 +52,9 @@
 //   - Work done in init is paid for once. Compile regular expressions and
 //     build tables there.
 //   - A clock or random number read in init is frozen in the image: every
-//     invocation sees the same value. Read them in the handler.
+//     invocation sees the same value. Read them in the handler. The generator
+//     of math/rand is seeded before init, so it repeats itself in every
+//     invocation; crypto/rand does not.
 //   - A goroutine that a handler starts ends with the invocation. Wait for
 //     what you need before returning.
 //

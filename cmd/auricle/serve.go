@@ -94,9 +94,9 @@ func serve(ctx context.Context, c config.Config, log hclog.Logger) error {
 	case err = <-served:
 		served <- nil // it failed by itself: there is nothing more to wait for
 	case <-ctx.Done():
+		stop() // from here on, a signal has its usual effect
 		log.Info("shutting down; a second signal ends at once", "within", c.Drain)
 	}
-	stop() // from here on, a signal has its usual effect
 
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Drain)
 	defer cancel()

@@ -71,20 +71,15 @@ func filled(e Event) (Event, error) {
 	return nil, fmt.Errorf("a %T is no event: use *event.Audio, *event.Transcript or *event.Conversation", e)
 }
 
-// wire returns the form in which a module receives e, and whose event it is.
-func wire(e Event) (payload []byte, uid string, err error) {
+// wire returns the form in which a module receives e.
+func wire(e Event) ([]byte, error) {
 	switch e := e.(type) {
 	case *event.Audio:
-		payload, err = e.AppendBinary(nil)
-		return payload, e.UID, err
-	case *event.Transcript:
-		payload, err = json.Marshal(e)
-		return payload, e.UID, err
-	case *event.Conversation:
-		payload, err = json.Marshal(e)
-		return payload, e.UID, err
+		return e.AppendBinary(nil)
+	case *event.Transcript, *event.Conversation:
+		return json.Marshal(e)
 	}
-	return nil, "", fmt.Errorf("a %T is no event", e)
+	return nil, fmt.Errorf("a %T is no event", e)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -49,7 +49,7 @@ func Run(t testing.TB, app sdk.App, o Options, events ...Event) *Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := &run{app: app, manifest: m, options: o, settings: settings, notified: map[string]bool{}}
+	run := &run{app: app, manifest: m, options: o, settings: settings}
 	r := &Report{}
 	for i, e := range events {
 		e, err := filled(e)
@@ -71,17 +71,16 @@ type run struct {
 	manifest event.Manifest
 	options  Options
 	settings []byte
-	notified map[string]bool // users who had a notification; a run is shorter than 30 s
 }
 
 // invoke calls a handler with e, complete. An error means that the invocation
 // could not be judged.
 func (r *run) invoke(e Event) (Result, error) {
-	payload, uid, err := wire(e)
+	payload, err := wire(e)
 	if err != nil {
 		return Result{}, err
 	}
-	inv := &invocation{run: r, kind: e.Kind(), uid: uid}
+	inv := &invocation{run: r, kind: e.Kind()}
 	type ending struct {
 		code int32
 		text string
@@ -112,7 +111,6 @@ func (r *run) invoke(e Event) (Result, error) {
 type invocation struct {
 	run  *run
 	kind event.Kind
-	uid  string
 
 	mu       sync.Mutex // guards what follows
 	closed   bool       // the handler has returned
@@ -142,9 +140,6 @@ func (v *invocation) finish(code int32, text string, wall time.Duration) (Result
 		return Result{}, fmt.Errorf("the handler left with runtime.Goexit (t.FailNow and t.Fatal do so)")
 	case code == 0:
 		res.Outputs, res.Notifications = v.outputs, v.notices
-		if len(v.notices) > 0 {
-			v.run.notified[v.uid] = true
-		}
 		return res, nil
 	}
 	res.Outcome = AppError
@@ -228,7 +223,7 @@ func (v *invocation) effect(request []byte) (code, message string) {
 		return event.CodeNotGranted, "the operator did not grant notify"
 	case n < event.NotifyMinChars || n > event.NotifyMaxChars:
 		return event.CodeBadText, fmt.Sprintf("a notification is %d to %d characters, not %d", event.NotifyMinChars, event.NotifyMaxChars, n)
-	case len(v.notices) > 0 || v.run.notified[v.uid]:
+	case len(v.notices) > 0 || v.run.options.RecentlyNotified:
 		return event.CodeRateLimited, "at most one notification per app and user in 30 s"
 	}
 	v.take(len(text))

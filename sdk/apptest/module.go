@@ -78,11 +78,11 @@ func Each(t *testing.T, app sdk.App, dir string, test func(t *testing.T, run Run
 //
 // The command is the file that the environment variable AURICLE names, or
 // auricle in PATH, or else "go run" of the version that the test's Go module
-// requires.
+// requires; "go get -tool github.com/auricle-dev/auricle/cmd/auricle" lets it.
 func RunModule(t testing.TB, path string, o Options, events ...Event) *Report {
 	t.Helper()
-	if len(o.Ungranted) > 0 {
-		t.Fatal("apptest.RunModule: Options.Ungranted works in-process only; use Run")
+	if len(o.Ungranted) > 0 || o.RecentlyNotified {
+		t.Fatal("apptest.RunModule: Options.Ungranted and RecentlyNotified work in-process only; use Run")
 	}
 	settings, err := o.settings()
 	if err != nil {
@@ -119,7 +119,11 @@ func RunModule(t testing.TB, path string, o Options, events ...Event) *Report {
 		t.Fatalf("%s: not done after %v\n%s", strings.Join(argv, " "), limit, msg.Bytes())
 	}
 	if err != nil && !invocationsFailed(err, msg.String()) {
-		t.Fatalf("%s: %v\n%s", strings.Join(argv, " "), err, msg.Bytes())
+		hint := ""
+		if argv[0] == "go" {
+			hint = "\nIf the command itself can't be built here, put auricle in PATH, name it in the environment variable AURICLE, or run: go get -tool " + command
+		}
+		t.Fatalf("%s: %v\n%s%s", strings.Join(argv, " "), err, msg.Bytes(), hint)
 	}
 	r, err := readReport(&out)
 	if err != nil {

@@ -21,6 +21,13 @@ type Options struct {
 	// app do without what it wants as optional. In-process only.
 	Ungranted []event.Capability
 
+	// RecentlyNotified says that the user had a notification of this app a
+	// moment ago, to see Context.Notify fail with sdk.ErrRateLimited. Without
+	// it each event may have one notification, as in auricle app run: in a
+	// test events follow each other faster than they do in life. In-process
+	// only.
+	RecentlyNotified bool
+
 	// Timeout bounds a handler in-process (0 means 10 s), and the whole
 	// command for a module (0 means 5 min: the command may have to be built).
 	// The test fails when it is over.

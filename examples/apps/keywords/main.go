@@ -48,9 +48,9 @@ type found struct {
 	At      float64 `json:"at"`      // seconds from the conversation's start to the segment's
 }
 
-// maxFinds is how much the host lets an invocation emit. A burst of segments
-// with more finds than this has its first ones emitted.
-const maxFinds = 64
+// maxFinds is how much the host lets an invocation emit, with a notification
+// beside it. A burst of segments with more finds has its first ones emitted.
+const maxFinds = 63
 
 func onTranscript(ctx *sdk.Context, e *event.Transcript) error {
 	var s settings

@@ -18,20 +18,31 @@ func TestSaysWhoSaidAWatchedWord(t *testing.T) {
 	apptest.Each(t, apptest.Registered(t), ".", func(t *testing.T, run apptest.RunFunc) {
 		r := run(t, words("budget", "end of June"),
 			apptest.Say("Ann", "Good morning.", "The BUDGET is due at the end of June."),
-			apptest.Say("Ben", "The budget, again?"),
+			apptest.Say("Ben", "The budget, again?", "Yes, the budget."),
 		).OK(t)
-		if got, want := r.Notifications(), []string{"Ann said “budget”: The BUDGET is due at the end of June."}; !slices.Equal(got, want) {
-			t.Errorf("got notifications %q, want %q: one in 30 s", got, want)
+		notified := []string{"Ann said “budget”: The BUDGET is due at the end of June.", "Ben said “budget”: The budget, again?"}
+		if got := r.Notifications(); !slices.Equal(got, notified) {
+			t.Errorf("got notifications %q, want %q: one an event", got, notified)
 		}
 		want := []found{
 			{Word: "budget", Segment: "2", Speaker: "Ann", At: 2},
 			{Word: "end of June", Segment: "2", Speaker: "Ann", At: 2},
 			{Word: "budget", Segment: "1", Speaker: "Ben", At: 0},
+			{Word: "budget", Segment: "2", Speaker: "Ben", At: 2},
 		}
 		if got := apptest.Decode[found](t, r); !slices.Equal(got, want) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	})
+}
+
+func TestEmitsWhatItMayNotNotify(t *testing.T) {
+	o := words("budget")
+	o.RecentlyNotified = true
+	r := apptest.Run(t, apptest.Registered(t), o, apptest.Say("Ann", "The budget.")).OK(t)
+	if len(r.Outputs()) != 1 || len(r.Notifications()) != 0 {
+		t.Errorf("got %s and %q, want one find and no notification", r.Outputs(), r.Notifications())
+	}
 }
 
 func TestKeepsStillWithoutAWatchedWord(t *testing.T) {
@@ -58,8 +69,8 @@ func TestHearsTheSampleConversation(t *testing.T) {
 func TestMoreFindsThanTheHostTakesAreLeftOut(t *testing.T) {
 	texts := slices.Repeat([]string{"budget"}, maxFinds+10)
 	r := apptest.Run(t, apptest.Registered(t), words("budget"), apptest.Say("Ann", texts...)).OK(t)
-	if n := len(r.Outputs()) + len(r.Notifications()); n != maxFinds {
-		t.Errorf("got %d effects, want %d", n, maxFinds)
+	if n := len(r.Outputs()); n != maxFinds || len(r.Notifications()) != 1 {
+		t.Errorf("got %d outputs, want %d", n, maxFinds)
 	}
 	if log := r.Results[0].Log; len(log) != 1 || log[0].Level != "warn" {
 		t.Errorf("got log %v, want one warning", log)

@@ -71,7 +71,8 @@ func clauses(s *sentence, h hit, stop int) []done {
 // fixed reports whether the "and" at i joins two nouns that happen to be verbs
 // as well: "the print and design work".
 func fixed(ts []token, i int) bool {
-	return i > 1 && determiners[ts[i-2].word] && verbs[ts[i-1].word]
+	object := i+2 < len(ts) && determiners[ts[i+2].word]
+	return !object && i > 1 && determiners[ts[i-2].word] && verbs[ts[i-1].word]
 }
 
 func piece(s *sentence, start, end int) done {

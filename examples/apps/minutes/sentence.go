@@ -97,9 +97,9 @@ func transcribe(segments []event.Segment) talk {
 
 // name returns what to call the speaker of a segment.
 func name(s event.Segment) string {
-	switch {
-	case s.Speaker != "":
-		return s.Speaker
+	switch n := strings.Join(strings.Fields(s.Speaker), " "); {
+	case n != "":
+		return n
 	case s.IsUser:
 		return "You"
 	}

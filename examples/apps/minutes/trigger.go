@@ -185,7 +185,8 @@ func (t *talk) named(word string, i int) bool {
 		return false
 	}
 	for _, s := range t.speakers {
-		if strings.EqualFold(s, word) || strings.EqualFold(strings.Fields(s + " ")[0], word) {
+		first, _, _ := strings.Cut(s, " ")
+		if strings.EqualFold(s, word) || strings.EqualFold(first, word) {
 			return true
 		}
 	}

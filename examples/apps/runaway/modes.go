@@ -11,7 +11,7 @@ import (
 var modes = map[string]func(*sdk.Context){
 	"loop":     loop,
 	"allocate": allocate,
-	"recurse":  func(*sdk.Context) { sink += recurse(1) },
+	"recurse":  func(ctx *sdk.Context) { ctx.Infof("recursion came back with %d", recurse(1)) },
 	"flood":    flood,
 	"log":      floodLog,
 	"trap":     trap,
@@ -19,13 +19,12 @@ var modes = map[string]func(*sdk.Context){
 	"sleep":    func(*sdk.Context) { time.Sleep(24 * time.Hour) },
 }
 
-// sink keeps the compiler from leaving out what has no use.
-var sink int
-
 // loop computes for ever.
-func loop(*sdk.Context) {
-	for {
-		sink++
+func loop(ctx *sdk.Context) {
+	for n := 1; ; n++ {
+		if n == 0 {
+			ctx.Infof("counted all numbers")
+		}
 	}
 }
 
@@ -34,21 +33,22 @@ func allocate(*sdk.Context) {
 	var kept [][]byte
 	for {
 		kept = append(kept, make([]byte, 1<<20))
-		sink += len(kept)
+		kept[len(kept)-1][0] = 1
 	}
 }
 
-// recurse calls itself without end.
+// recurse calls itself without end; no depth is below 0.
 func recurse(depth int) int {
+	if depth < 0 {
+		return 0
+	}
 	return recurse(depth+1) + depth
 }
 
-// flood emits without end, whatever the host answers.
+// flood emits without end, whatever the host answers: that is the misbehaviour.
 func flood(ctx *sdk.Context) {
 	for {
-		if err := ctx.Emit("water"); err != nil {
-			sink++
-		}
+		_ = ctx.Emit("water")
 	}
 }
 
@@ -60,6 +60,6 @@ func floodLog(ctx *sdk.Context) {
 }
 
 // trap reads memory that a module can't have: the last byte of 4 GiB.
-func trap(*sdk.Context) {
-	sink += int(*(*byte)(unsafe.Add(unsafe.Pointer(nil), 1<<32-1)))
+func trap(ctx *sdk.Context) {
+	ctx.Infof("read %d", *(*byte)(unsafe.Add(unsafe.Pointer(nil), 1<<32-1)))
 }
