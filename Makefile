@@ -6,7 +6,13 @@ APPS     := $(notdir $(wildcard examples/apps/*))
 SAMPLE   := examples/conversations/budget-meeting
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: run serve build host apps test lint clean
+# What comes from outside: clients' frames, configuration, modules, guests' requests, audio, recordings.
+FUZZTIME := 5s
+FUZZ := host/stream:FuzzDecodeClient host/config:FuzzLoad host/apps:FuzzRequest host/apps:FuzzManifest \
+	host/audio:FuzzBuffer plugins:FuzzLoad plugins/internal/meter:FuzzRewrite plugins/internal/meter:FuzzGenerated \
+	sdk/event:FuzzAudio cmd/auricle/wav:FuzzOpen
+
+.PHONY: run serve build host apps test lint fuzz clean
 
 # The whole idea on a real recording: host, four apps, one of them misbehaving.
 run: build
@@ -27,14 +33,24 @@ build/apps/%.wasm: FORCE
 	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -o $@ ./examples/apps/$*
 FORCE:
 
+# The race detector needs a C compiler; without one, the tests run without it.
+RACE := $(if $(shell command -v $$(go env CC) 2>/dev/null),-race)
+
 # The apps' tests run their modules under the command that was just built.
-test: lint build
-	AURICLE=$(CURDIR)/build/auricle go test -race ./...
+test: lint build fuzz
+	$(if $(RACE),,@echo "no C compiler: testing without the race detector")
+	AURICLE=$(CURDIR)/build/auricle go test $(RACE) ./...
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
+
+# Each target for FUZZTIME, for example: make fuzz FUZZTIME=5m
+fuzz:
+	@set -e; for target in $(FUZZ); do \
+		go test -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x "./$${target%:*}"; \
+	done
 
 clean:
 	rm -rf build

@@ -45,7 +45,7 @@ that it replaces, through a real host and real WebSocket connections:
                            returns; the old design called webhooks in series,
                            with timeouts of 10 s, later 5 s (times -scale)
 
-It takes about two minutes at the default scale.`,
+It takes about three minutes at the default scale.`,
 		Example: `  auricle bench seed
   auricle bench seed -json > seed.json`,
 		Args: cobra.NoArgs,

@@ -7,8 +7,21 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 )
 
 func main() {
+	spareProcessors()
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// spareProcessors gives Go's scheduler more processors than the machine has,
+// unless the environment says how many. An app that computes keeps one busy,
+// and a write that waits for the disk keeps another until the runtime notices:
+// on a small machine nothing would be left in that time for the streams and
+// the other apps. The system shares the real ones out among the threads.
+func spareProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(4 * runtime.GOMAXPROCS(0))
+	}
 }

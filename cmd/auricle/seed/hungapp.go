@@ -15,8 +15,8 @@ import (
 
 const (
 	hungInterval = 100 * time.Millisecond
-	hungRounds   = 8  // with and without the hung app in turn, so that the machine's moods hit both
-	hungEvents   = 60 // transcripts a round
+	hungRounds   = 16 // with and without the hung app in turn, so that the machine's moods hit both
+	hungEvents   = 40 // transcripts a round
 	warmEvents   = 5  // transcripts before a round, of a user who has not the fourth app
 	oldEvents    = 50 // transcripts against the old design
 	healthyApps  = 3
