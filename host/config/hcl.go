@@ -22,6 +22,7 @@ const plainValues = "write the value itself: a configuration file has no variabl
 // what is wrong is in problems, and left out of the map.
 type parser struct {
 	file     string // as the operator named it
+	text     *text
 	problems Problems
 	clean    bool // no syntax error, so that what is missing really is
 }
@@ -38,7 +39,8 @@ type appBlock struct {
 
 // Unmarshal returns the nested map that koanf merges.
 func (p *parser) Unmarshal(src []byte) (map[string]any, error) {
-	body, clean, ps := parseSyntax(p.file, src)
+	p.text = newText(p.file, src)
+	body, clean, ps := parseSyntax(p.text)
 	p.clean, p.problems = clean, append(p.problems, ps...)
 	tree := map[string]any{}
 	if body == nil {
@@ -355,7 +357,7 @@ func traversalText(t hcl.Traversal) string {
 	return short(strings.Join(words, "."))
 }
 
-func (p *parser) at(r hcl.Range) Pos { return place(r.Start, p.file) }
+func (p *parser) at(r hcl.Range) Pos { return p.text.at(r.Start) }
 
 func (p *parser) fault(at Pos, what, do string) {
 	p.problems = append(p.problems, Problem{Pos: at, What: what, Do: do})

@@ -22,22 +22,22 @@ const (
 	maxLooked    = 1 << 20 // bytes looked at in all of them
 )
 
-// parseSyntax reads src as HCL. Its own parser all but stops reporting after
+// parseSyntax reads t as HCL. Its own parser all but stops reporting after
 // the first syntax error; so that one run shows them all, the line of each
 // error is blanked and the rest looked at again. clean reports whether there
 // was no syntax error; otherwise the body lacks what could not be read. body
 // is nil when nothing could be.
-func parseSyntax(file string, src []byte) (body *hclsyntax.Body, clean bool, ps Problems) {
-	if p, ok := tooDeep(file, src); ok {
+func parseSyntax(t *text) (body *hclsyntax.Body, clean bool, ps Problems) {
+	if p, ok := tooDeep(t); ok {
 		return nil, false, Problems{p}
 	}
-	src = bytes.Clone(src)
+	src := bytes.Clone(t.src)
 	clean = true
-	found := diagnoses{at: map[Pos]bool{}}
+	found := diagnoses{text: t, at: map[Pos]bool{}}
 	for round := 1; ; round++ {
-		f, diags := hclsyntax.ParseConfig(src, file, hcl.InitialPos)
+		f, diags := hclsyntax.ParseConfig(src, t.file, hcl.InitialPos)
 		body, _ = f.Body.(*hclsyntax.Body)
-		twice, broken := splitDiagnostics(file, diags)
+		twice, broken := splitDiagnostics(t.file, diags)
 		if len(broken) == 0 {
 			found.add(twice)
 			return body, clean, found.problems
@@ -129,8 +129,8 @@ func blankLine(src []byte, d *hcl.Diagnostic, surplus bool) bool {
 }
 
 // tooDeep finds what would cost the parser too much stack.
-func tooDeep(file string, src []byte) (Problem, bool) {
-	tokens, _ := hclsyntax.LexConfig(src, file, hcl.InitialPos)
+func tooDeep(file *text) (Problem, bool) {
+	tokens, _ := hclsyntax.LexConfig(file.src, file.file, hcl.InitialPos)
 	depth, operators := 0, 0
 	var last hclsyntax.TokenType
 	for _, t := range tokens {
@@ -156,14 +156,14 @@ func tooDeep(file string, src []byte) (Problem, bool) {
 		last = t.Type
 		if depth > maxDepth {
 			return Problem{
-				Pos:  place(t.Range.Start, file),
+				Pos:  file.at(t.Range.Start),
 				What: fmt.Sprintf("more than %d brackets within brackets", maxDepth),
 				Do:   "make it flatter, or close the brackets before it",
 			}, true
 		}
 		if operators > maxOperators {
 			return Problem{
-				Pos:  place(t.Range.Start, file),
+				Pos:  file.at(t.Range.Start),
 				What: "calculations and templates are not values",
 				Do:   plainValues,
 			}, true
@@ -172,10 +172,9 @@ func tooDeep(file string, src []byte) (Problem, bool) {
 	return Problem{}, false
 }
 
-func place(p hcl.Pos, file string) Pos { return Pos{File: file, Line: p.Line, Column: p.Column} }
-
 // diagnoses collects what the HCL parser finds, one problem for each place.
 type diagnoses struct {
+	text     *text
 	problems Problems
 	at       map[Pos]bool
 }
@@ -183,7 +182,7 @@ type diagnoses struct {
 func (ds *diagnoses) add(diags hcl.Diagnostics) {
 	for _, d := range diags {
 		p := Problem{
-			Pos:  place(d.Subject.Start, d.Subject.Filename),
+			Pos:  ds.text.at(d.Subject.Start),
 			What: firstSentence(d.Detail),
 			Do:   syntaxAdvice(d),
 		}
