@@ -92,13 +92,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.write(w)
 		return
 	}
-	defer s.shaken()
 	if f := refuseRequest(r); f != nil {
+		s.shaken()
 		f.write(w)
 		return
 	}
 	conn, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
+		s.shaken()
 		s.log.Debug("refused a handshake", "remote", r.RemoteAddr, "error", err)
 		return
 	}
@@ -106,6 +107,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.shaking-- // from here on it counts as a stream, and never as both
 	s.streams[st] = struct{}{}
 	s.metrics.open.Inc()
 	if s.closing {
@@ -133,7 +135,7 @@ func (s *Server) admit() *refusal {
 	return nil
 }
 
-// shaken ends what admit began.
+// shaken ends what admit began, for a handshake that became no stream.
 func (s *Server) shaken() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
