@@ -46,6 +46,7 @@ async function start(url) {
     $("finish").disabled = $("stop").disabled = false;
     $("finish").onclick = () => ws.send(JSON.stringify({ type: "finish" }));
     $("stop").onclick = () => { // completes the conversation; the host then closes
+      pcm.port.onmessage = null; // nothing may follow the end
       stop();
       $("finish").disabled = $("stop").disabled = true;
       ws.send(JSON.stringify({ type: "end" }));
