@@ -2,6 +2,9 @@
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
+# The host is one static binary; only the race detector wants cgo.
+export CGO_ENABLED := 0
+
 APPS     := $(notdir $(wildcard examples/apps/*))
 SAMPLE   := examples/conversations/budget-meeting
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -24,7 +27,7 @@ serve: build
 build: host apps
 
 host:
-	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.release=$(VERSION)" -o build/auricle ./cmd/auricle
+	go build -ldflags "-X main.release=$(VERSION)" -o build/auricle ./cmd/auricle
 
 # Go rebuilds an app only when its sources changed.
 apps: $(APPS:%=build/apps/%.wasm)
@@ -43,9 +46,9 @@ SERIAL := ./plugins/internal/meter ./cmd/auricle
 test: export AURICLE := $(CURDIR)/build/auricle
 test: lint build fuzz
 	$(if $(RACE),,@echo "no C compiler: testing without the race detector")
-	go test $(RACE) $$(go list ./... | grep -vxF "$$(go list $(SERIAL))")
-	go test $(RACE) -skip 'TestScripts|TestStreamPlaysToAHost' ./cmd/auricle
-	CGO_ENABLED=0 go test -trimpath $(SERIAL)
+	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) $$(go list ./... | grep -vxF "$$(go list $(SERIAL))")
+	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -skip 'TestScripts|TestStreamPlaysToAHost' ./cmd/auricle
+	go test $(SERIAL)
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }
