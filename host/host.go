@@ -296,6 +296,10 @@ func (h *Host) shutdown(ctx context.Context) error {
 	if h.store != nil {
 		step("closing the store", h.store.Close)
 	}
-	h.log.Info("stopped")
+	select {
+	case <-h.ready:
+		h.log.Info("stopped")
+	default: // it never served, which New's error says
+	}
 	return errors.Join(errs...)
 }
