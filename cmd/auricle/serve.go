@@ -92,6 +92,7 @@ func serve(ctx context.Context, c config.Config, log hclog.Logger) error {
 	go func() { served <- h.Serve() }() // ends with Shutdown; waited for below
 	select {
 	case err = <-served:
+		stop()
 		served <- nil // it failed by itself: there is nothing more to wait for
 	case <-ctx.Done():
 		stop() // from here on, a signal has its usual effect
