@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -19,6 +20,9 @@ const (
 	defaultModuleBytes   = 32 << 20
 	defaultSliceFuel     = 100_000
 	defaultIdleInstances = 4
+	defaultIdleBytes     = 64 << 20
+	defaultSpares        = 1
+	defaultIdleAfter     = time.Minute
 )
 
 // Options configure an Engine. The zero value is usable.
@@ -38,6 +42,18 @@ type Options struct {
 	// IdleInstances is how many idle instances are kept for each module. 0 means
 	// 4; negative keeps none.
 	IdleInstances int
+	// IdleBytes bounds what the idle instances of a module hold of memory that
+	// they don't share: the pages that they wrote. An instance beyond it is
+	// closed. 0 means 64 MiB.
+	IdleBytes int64
+	// SpareInstances is how many idle instances each module always has ready, if
+	// need be by making them ahead; at most IdleInstances. 0 means 1; negative
+	// makes none.
+	SpareInstances int
+	// IdleAfter is when what nobody uses gives its memory back: idle instances
+	// are closed but for the spare ones, sessions are parked. 0 means 1 minute;
+	// negative means never.
+	IdleAfter time.Duration
 }
 
 // check returns everything that is wrong with the options.
@@ -45,6 +61,9 @@ func (o Options) check() error {
 	var errs []error
 	if o.MaxModuleBytes < 0 {
 		errs = append(errs, fmt.Errorf("MaxModuleBytes is %d; it can't be negative", o.MaxModuleBytes))
+	}
+	if o.IdleBytes < 0 {
+		errs = append(errs, fmt.Errorf("IdleBytes is %d; it can't be negative (IdleInstances can: it keeps none)", o.IdleBytes))
 	}
 	seen := map[string]bool{}
 	for _, m := range o.HostModules {
@@ -68,6 +87,16 @@ func (o Options) withDefaults() Options {
 	if o.IdleInstances == 0 {
 		o.IdleInstances = defaultIdleInstances
 	}
+	if o.IdleBytes == 0 {
+		o.IdleBytes = defaultIdleBytes
+	}
+	if o.SpareInstances == 0 {
+		o.SpareInstances = defaultSpares
+	}
+	o.SpareInstances = min(o.SpareInstances, o.IdleInstances)
+	if o.IdleAfter == 0 {
+		o.IdleAfter = defaultIdleAfter
+	}
 	return o
 }
 
@@ -78,6 +107,9 @@ type Engine struct {
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil without CacheDir
 	imports map[Import]signature    // all that guests may import
+	pages   *pages                  // nil where the system has no such list
+	copies  bool                    // images are copied, not mapped
+	keeper  *keeper
 
 	gate *gate // users: modules, and loads on their way
 
@@ -103,9 +135,14 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 		config = config.WithCompilationCache(e.cache)
 	}
 	e.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	if e.pages = openPages(); e.pages == nil {
+		e.copies = true // a mapped image is of use only to those who find what changed
+	}
+	e.keeper = e.keep()
 	e.gate = newGate(e.release)
 	defer func() {
 		if err != nil {
+			e.keeper.close()
 			e.gate.close()
 		}
 	}()
@@ -147,14 +184,12 @@ func openCache(dir string) (wazero.CompilationCache, error) {
 // everything is released when the last invocation has returned. After Close,
 // Load and Run return ErrClosed.
 func (e *Engine) Close(ctx context.Context) error {
+	e.keeper.close()
 	e.gate.close()
 	e.mu.Lock()
 	e.closed = true
-	modules := make([]*Module, 0, len(e.modules))
-	for m := range e.modules {
-		modules = append(modules, m)
-	}
 	e.mu.Unlock()
+	modules := e.all()
 	for _, m := range modules {
 		m.gate.close()
 	}
@@ -175,6 +210,20 @@ func (e *Engine) release() {
 	if e.cache != nil {
 		_ = e.cache.Close(ctx)
 	}
+	if e.pages != nil {
+		_ = e.pages.close()
+	}
+}
+
+// all returns the modules there are.
+func (e *Engine) all() []*Module {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	modules := make([]*Module, 0, len(e.modules))
+	for m := range e.modules {
+		modules = append(modules, m)
+	}
+	return modules
 }
 
 // adopt makes m the engine's to close. It reports false if the engine was

@@ -92,6 +92,7 @@ func (l *loading) compile(ctx context.Context, wasm []byte) (*Module, error) {
 	e := l.engine
 	m := &Module{
 		engine:      e,
+		sessions:    map[*Session]struct{}{},
 		name:        l.o.Name,
 		size:        int64(len(wasm)),
 		memoryLimit: l.o.MemoryBytes,
@@ -123,7 +124,7 @@ func (l *loading) compile(ctx context.Context, wasm []byte) (*Module, error) {
 		return nil, l.failed("parsing", -1, fmt.Errorf("%w: the module's memory begins with %s, the limit is %s",
 			ErrLimit, formatBytes(meta.MinMemory), formatBytes(m.memoryLimit)))
 	}
-	m.globals, m.unrestorable = meta.Globals, meta.Unrestorable
+	m.globals, m.data, m.saves, m.unmakeable = meta.Globals, meta.Data, meta.Saves, meta.Unmakeable
 	if err := m.link(meta); err != nil {
 		return nil, l.failed("linking", -1, err)
 	}
@@ -175,34 +176,16 @@ func (m *Module) link(meta *meter.Module) error {
 
 // initialise runs the module's own initialisation and takes the image.
 func (l *loading) initialise(ctx context.Context, m *Module) error {
-	in, err := m.instantiate(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			err = fmt.Errorf("%w: %w", ErrInit, err)
-		}
-		return l.failed("initialising", -1, err)
-	}
-	defer func() {
-		if in != nil {
-			in.close()
-		}
-	}()
 	said := &tail{to: l.o.InitStderr}
-	res, slept, err := m.initialise(ctx, in, m.initLimits, said)
+	in, res, err := m.initialised(ctx, m.initLimits, said)
 	if err != nil {
 		if text := said.String(); text != "" {
 			err = fmt.Errorf("%w; it wrote: %s", err, text)
 		}
 		return l.failed("initialising", -1, err)
 	}
-	m.init = res
-	m.image.slept = slept
-	if m.unrestorable == "" {
-		m.image = in.save()
-		m.image.slept = slept
-		m.yield(in, true)
-		in = nil
-	}
+	m.init, m.data = res, nil // further instances begin with the image, or with the binary's own data
+	m.yield(in, true)
 	return nil
 }
 

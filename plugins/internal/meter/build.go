@@ -1,30 +1,8 @@
 package meter
 
-import (
-	"slices"
-	"strings"
-)
-
-// unrestorable is Module.Unrestorable.
-func (p *parser) unrestorable() string {
-	if len(p.wants) == 0 {
-		return ""
-	}
-	var has []string
-	for w := range p.wants {
-		has = append(has, w)
-	}
-	slices.Sort(has)
-	const most = 8
-	if len(has) > most {
-		has = append(has[:most], "more")
-	}
-	return "the module has " + strings.Join(has, ", ")
-}
-
 // build puts the new module together.
 func (p *parser) build() *Module {
-	m := p.m
+	m := &p.m
 	defined := uint32(len(p.funcTypes)) - p.imported
 	out := make([]byte, 0, len(p.code)+len(p.data)+len(p.elements)+len(p.exports)+len(p.typeBytes)+1<<16)
 	out = append(out, "\x00asm\x01\x00\x00\x00"...)
@@ -38,20 +16,26 @@ func (p *parser) build() *Module {
 		return b
 	}
 
-	refuelType := p.newTypes
-	out = appendSection(out, sectionType, section(p.newTypes+1, p.typeBytes, p.wrapBytes,
-		[]byte{0x60, 1, byte(I64), 1, byte(I64)}))
+	refuelType, nothing, answer := p.newTypes, p.newTypes+1, p.newTypes+2
+	out = appendSection(out, sectionType, section(p.newTypes+3, p.typeBytes, p.wrapBytes,
+		[]byte{0x60, 1, byte(I64), 1, byte(I64)}, []byte{0x60, 0, 0}, []byte{0x60, 0, 1, byte(I32)}))
+	hidden := p.hide(nothing, answer)
+	added := uint32(len(hidden.functions))
 
 	refuel := appendName(appendName(nil, RefuelModule), RefuelName)
 	refuel = appendU32(append(refuel, 0), refuelType)
 	out = appendSection(out, sectionImport, section(p.imported+1, p.imports, refuel))
 
-	if defined > 0 {
-		out = appendSection(out, sectionFunction, section(defined, p.funcBytes))
+	if defined+added > 0 {
+		b := section(defined+added, p.funcBytes)
+		for _, f := range hidden.functions {
+			b = appendU32(b, f.typ)
+		}
+		out = appendSection(out, sectionFunction, b)
 	}
-	if len(p.tables) > 0 {
-		b := section(uint32(len(p.tables)))
-		for _, t := range p.tables {
+	if tables := append(p.tables, hidden.tables...); len(tables) > 0 {
+		b := section(uint32(len(tables)))
+		for _, t := range tables {
 			b = t.limits.append(append(b, t.elem))
 		}
 		out = appendSection(out, sectionTable, b)
@@ -59,8 +43,8 @@ func (p *parser) build() *Module {
 	if m.HasMemory {
 		out = appendSection(out, sectionMemory, p.mem.append([]byte{1}))
 	}
-	out = appendSection(out, sectionGlobal, section(p.globals+1, p.globalInit,
-		[]byte{byte(I64), 1, opI64Const, 0, opEnd}))
+	out = appendSection(out, sectionGlobal, section(p.globals+1+hidden.nglobals, p.globalInit,
+		[]byte{byte(I64), 1, opI64Const, 0, opEnd}, hidden.globals))
 
 	exports := uint32(len(m.Exports))
 	b := p.exports
@@ -75,25 +59,33 @@ func (p *parser) build() *Module {
 	for i, g := range m.Globals {
 		export(g.Export, 3, p.mutable[i])
 	}
+	for i, f := range hidden.functions {
+		export(f.export, 0, p.imported+1+defined+uint32(i))
+	}
 	out = appendSection(out, sectionExport, section(exports, b))
 
 	if p.segments > 0 {
 		out = appendSection(out, sectionElement, p.elements)
 	}
-	if p.hasCount {
+	takesData := p.takeData()
+	if p.hasCount && !takesData {
 		out = appendSection(out, sectionDataCount, appendU32(nil, p.dataCount))
 	}
-	if defined > 0 {
-		out = appendSection(out, sectionCode, p.code)
+	if defined+added > 0 {
+		b := section(defined+added, p.code)
+		for _, f := range hidden.functions {
+			b = append(appendU32(b, uint32(len(f.body))), f.body...)
+		}
+		out = appendSection(out, sectionCode, b)
 	}
-	if p.dataSegs > 0 {
+	if p.dataSegs > 0 && !takesData {
 		out = appendSection(out, sectionData, p.data)
 	}
 	if names := p.nameSection(); names != nil {
 		out = appendSection(out, sectionCustom, append(appendName(nil, "name"), names...))
 	}
 	m.Wasm = out
-	return &m
+	return m
 }
 
 // append appends the limits' encoding.

@@ -25,6 +25,13 @@ const (
 	FuelExport   = "auricle:fuel"    // exported mutable i64 global: the balance
 	StartExport  = "auricle:start"   // exported function: the module's start function, if it had one
 	GlobalPrefix = "auricle:global:" // exported mutable numeric globals, followed by the global's index
+
+	// SaveExport, () -> (), makes what the host can't reach part of the
+	// instance's own copy. RestoreExport, () -> (i32), puts that back; it answers
+	// 0, and has done nothing, if that is not possible since a table has grown or
+	// a segment was dropped. Neither uses fuel.
+	SaveExport    = "auricle:save"
+	RestoreExport = "auricle:restore"
 )
 
 // Options bound what a module may declare.
@@ -102,11 +109,25 @@ type Module struct {
 	HasMemory bool
 	MinMemory int64 // bytes
 	MaxMemory int64 // bytes, after lowering
-	// Unrestorable says, in words, why instances can't be reset to an image
-	// by restoring memory and Globals alone: the module has mutable v128 or
-	// reference globals, or instructions that change tables or drop segments.
-	// Empty when they can.
-	Unrestorable string
+	// Data is what the module's active data segments put into memory, in their
+	// order, where they were taken out of the binary: before anything else runs,
+	// the host writes them, and refuses the module if one reaches beyond the
+	// memory. They refer to the original binary.
+	Data []Data
+	// Saves says that the module exports SaveExport and RestoreExport, since it
+	// has state that the host can't reach: what Unmakeable names.
+	Saves bool
+	// Unmakeable says, in words, why an instance can't be made from another's
+	// memory and Globals: the module has mutable v128 or reference globals, or
+	// instructions that change tables or drop segments. It has to be initialised
+	// anew. Empty when it can.
+	Unmakeable string
+}
+
+// Data is what an active data segment puts into memory at Offset.
+type Data struct {
+	Offset uint32
+	Bytes  []byte
 }
 
 // The causes of a refusal. Errors of Rewrite are *Error and wrap one of them.
