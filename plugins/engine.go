@@ -2,10 +2,10 @@ package plugins
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"sync"
 	"time"
 
@@ -105,17 +105,18 @@ func (o Options) withDefaults() Options {
 type Engine struct {
 	o       Options // with defaults filled in
 	runtime wazero.Runtime
-	cache   wazero.CompilationCache // nil without CacheDir
-	imports map[Import]signature    // all that guests may import
-	pages   *pages                  // nil where the system has no such list
-	copies  bool                    // images are copied, not mapped
+	cache   *cache               // nil without CacheDir
+	imports map[Import]signature // all that guests may import
+	pages   *pages               // nil where the system has no such list
+	copies  bool                 // images are copied, not mapped
 	keeper  *keeper
 
 	gate *gate // users: modules, and loads on their way
 
-	mu      sync.Mutex // guards what follows; never held across a call of the runtime
-	closed  bool
-	modules map[*Module]struct{}
+	mu        sync.Mutex // guards what follows; never held across a call of the runtime
+	closed    bool
+	modules   map[*Module]struct{}
+	compiling map[[sha256.Size]byte]chan struct{} // by the binary's hash; closed when done
 }
 
 // New makes an engine. It returns everything that is wrong with o in one
@@ -124,15 +125,13 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o.withDefaults(), imports: map[Import]signature{}, modules: map[*Module]struct{}{}}
-	config := wazero.NewRuntimeConfig().
-		WithCoreFeatures(meter.Features).
-		WithDebugInfoEnabled(false) // rewriting moves the code, so DWARF no longer fits
+	e := &Engine{o: o.withDefaults(), imports: map[Import]signature{}, modules: map[*Module]struct{}{}, compiling: map[[sha256.Size]byte]chan struct{}{}}
+	config := runtimeConfig()
 	if o.CacheDir != "" {
-		if e.cache, err = openCache(o.CacheDir); err != nil {
+		if e.cache, err = openCache(ctx, o.CacheDir); err != nil {
 			return nil, fmt.Errorf("opening the cache of compiled code: %w", err)
 		}
-		config = config.WithCompilationCache(e.cache)
+		config = config.WithCompilationCache(e.cache.wazero)
 	}
 	e.runtime = wazero.NewRuntimeWithConfig(ctx, config)
 	if e.pages = openPages(); e.pages == nil {
@@ -162,20 +161,6 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 		}
 	}
 	return e, nil
-}
-
-// openCache opens dir, and makes sure that files can be made there: without,
-// the first module to be compiled would find out.
-func openCache(dir string) (wazero.CompilationCache, error) {
-	cache, err := wazero.NewCompilationCacheWithDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("%q: %w; name a directory that this user can write to", dir, err)
-	}
-	f, err := os.CreateTemp(dir, "writable-*")
-	if err != nil {
-		return nil, fmt.Errorf("%q: %w; name a directory that this user can write to", dir, err)
-	}
-	return cache, errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // Close takes no new work and waits for the invocations that run, up to ctx's
@@ -208,7 +193,7 @@ func (e *Engine) release() {
 	ctx := context.Background()
 	_ = e.runtime.Close(ctx)
 	if e.cache != nil {
-		_ = e.cache.Close(ctx)
+		_ = e.cache.close(ctx)
 	}
 	if e.pages != nil {
 		_ = e.pages.close()

@@ -58,6 +58,9 @@ func (m *Module) instantiate(ctx context.Context, img *image) (_ *instance, err 
 	if img != nil {
 		return in, in.begin()
 	}
+	if whole, err := in.guest.ExportedFunction(meter.WholeExport).Call(ctx); err != nil || uint32(whole[0]) == 0 {
+		return nil, errors.Join(errSkeleton, err)
+	}
 	for _, d := range m.data {
 		to, ok := in.mem.view(d.Offset, uint64(len(d.Bytes)))
 		if !ok {

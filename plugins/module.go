@@ -36,6 +36,7 @@ type Module struct {
 	data     []meter.Data // what its instances begin with, where they are initialised
 	saves    bool         // state that the host can't reach: meter.SaveExport
 	compiled wazero.CompiledModule
+	cached   bool // it was found in the cache
 
 	memoryLimit int64
 	initLimits  Limits
@@ -70,6 +71,10 @@ func (m *Module) MemoryBytes() int64 { return m.init.MemoryBytes }
 
 // MemoryLimit returns the memory that an instance can grow to.
 func (m *Module) MemoryLimit() int64 { return m.memoryLimit }
+
+// Cached reports whether the module's compiled code was found in
+// Options.CacheDir rather than made by Load.
+func (m *Module) Cached() bool { return m.cached }
 
 // Init returns what initialising took. Its outcome is OK.
 func (m *Module) Init() Result { return m.init }

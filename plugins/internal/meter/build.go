@@ -1,5 +1,7 @@
 package meter
 
+import "bytes"
+
 // build puts the new module together.
 func (p *parser) build() *Module {
 	m := &p.m
@@ -26,13 +28,11 @@ func (p *parser) build() *Module {
 	refuel = appendU32(append(refuel, 0), refuelType)
 	out = appendSection(out, sectionImport, section(p.imported+1, p.imports, refuel))
 
-	if defined+added > 0 {
-		b := section(defined+added, p.funcBytes)
-		for _, f := range hidden.functions {
-			b = appendU32(b, f.typ)
-		}
-		out = appendSection(out, sectionFunction, b)
+	functions := section(defined+added, p.funcBytes)
+	for _, f := range hidden.functions {
+		functions = appendU32(functions, f.typ)
 	}
+	out = appendSection(out, sectionFunction, functions)
 	if tables := append(p.tables, hidden.tables...); len(tables) > 0 {
 		b := section(uint32(len(tables)))
 		for _, t := range tables {
@@ -71,13 +71,13 @@ func (p *parser) build() *Module {
 	if p.hasCount && !takesData {
 		out = appendSection(out, sectionDataCount, appendU32(nil, p.dataCount))
 	}
-	if defined+added > 0 {
-		b := section(defined+added, p.code)
-		for _, f := range hidden.functions {
-			b = append(appendU32(b, uint32(len(f.body))), f.body...)
-		}
-		out = appendSection(out, sectionCode, b)
+	code := section(defined+added, p.code)
+	for _, f := range hidden.functions {
+		code = append(appendU32(code, uint32(len(f.body))), f.body...)
 	}
+	before := len(out)
+	out = appendSection(out, sectionCode, code)
+	after := len(out)
 	if p.dataSegs > 0 && !takesData {
 		out = appendSection(out, sectionData, p.data)
 	}
@@ -85,7 +85,22 @@ func (p *parser) build() *Module {
 		out = appendSection(out, sectionCustom, append(appendName(nil, "name"), names...))
 	}
 	m.Wasm = out
+
+	// The skeleton's functions are without locals or code.
+	code = appendU32(code[:0], defined+added)
+	for range defined + added - 1 {
+		code = append(code, 3, 0, opUnreachable, opEnd)
+	}
+	code = append(code, 4, 0, opI32Const, 0, opEnd)
+	m.Skeleton = appendSection(append(make([]byte, 0, before+len(code)+16+len(out)-after), out[:before]...), sectionCode, code)
+	m.Skeleton = append(m.Skeleton, out[after:]...)
 	return m
+}
+
+// Mark returns the module with a custom section of that name and contents at its
+// end, which changes nothing but its hash.
+func Mark(wasm []byte, name string, contents []byte) []byte {
+	return appendSection(bytes.Clone(wasm), sectionCustom, append(appendName(nil, name), contents...))
 }
 
 // append appends the limits' encoding.

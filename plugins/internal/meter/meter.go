@@ -16,6 +16,10 @@ const Features = api.CoreFeaturesV2 |
 	experimental.CoreFeaturesTailCall |
 	experimental.CoreFeaturesExtendedConst
 
+// Version changes whenever Rewrite makes something else of a module than before:
+// what was kept of it is out of date then.
+const Version = 2
+
 // Names that the rewritten module adds. A module that imports from a module
 // whose name begins with Reserved, or exports a name that does, is refused.
 const (
@@ -32,6 +36,9 @@ const (
 	// a segment was dropped. Neither uses fuel.
 	SaveExport    = "auricle:save"
 	RestoreExport = "auricle:restore"
+
+	// WholeExport, () -> (i32), answers 1, unless the module is a skeleton.
+	WholeExport = "auricle:whole"
 )
 
 // Options bound what a module may declare.
@@ -101,7 +108,10 @@ type Global struct {
 
 // Module is a rewritten module and what is known of it.
 type Module struct {
-	Wasm      []byte // the rewritten binary
+	Wasm []byte // the rewritten binary
+	// Skeleton is the same without the functions' code: they are all there, and
+	// trap. Its WholeExport answers 0.
+	Skeleton  []byte
 	Imports   []Import
 	Exports   []Export
 	Globals   []Global // every mutable numeric global, for images

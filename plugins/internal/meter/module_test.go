@@ -28,6 +28,7 @@ func TestWhatIsKnownOfAModule(t *testing.T) {
 	imported := meter.Signature{Params: []meter.ValueType{meter.I32}, Results: []meter.ValueType{meter.I64}}
 	want := &meter.Module{
 		Wasm:      m.Wasm,
+		Skeleton:  m.Skeleton,
 		Imports:   []meter.Import{{Module: "env", Name: "f", Type: imported}},
 		Exports:   []meter.Export{{Name: "f", Type: imported}, {Name: "g"}, {Name: "m", Kind: 2}, {Name: "x", Kind: 3}},
 		Globals:   []meter.Global{{Export: "auricle:global:0", Type: meter.I32}, {Export: "auricle:global:2", Type: meter.F64}},

@@ -71,6 +71,8 @@ type hidden struct {
 // hide makes what is hidden in the module. The types are the indices of
 // () -> () and () -> (i32).
 func (p *parser) hide(nothing, answer uint32) (h hidden) {
+	whole := function{WholeExport, answer, []byte{0, opI32Const, 1, opEnd}}
+	defer func() { h.functions = append(h.functions, whole) }() // the last, see build
 	if len(p.wants) == 0 {
 		return h
 	}
