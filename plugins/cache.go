@@ -1,9 +1,11 @@
 package plugins
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/gob"
 	"encoding/hex"
 	"errors"
@@ -12,7 +14,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -33,14 +34,15 @@ import (
 // known module of 4 MB is loaded in a fifth of the time. The skeleton is marked
 // with the key, so that no two modules have the same.
 //
-// Each file is written beside its place and renamed into it, and its checksum
-// is looked at before it is used: what is damaged or missing is made again.
+// Each file is written beside its place and renamed into it, and its checksums
+// are looked at before it is used: what is damaged or missing is made again.
 // Processes that make the same entry at once do so independently; the last
 // counts.
 type cache struct {
 	dir      string
-	code     string // where wazero keeps code, in dir
-	platform string // what wazero's own keys depend on, besides the module
+	code     string   // where wazero keeps code, in dir
+	platform string   // what wazero's own keys depend on, besides the module
+	compiler []string // Options.Compiler
 	wazero   wazero.CompilationCache
 }
 
@@ -55,13 +57,13 @@ const (
 
 // openCache opens dir, makes sure that files can be made there, and removes what
 // has not been used for long.
-func openCache(ctx context.Context, dir string) (_ *cache, err error) {
+func openCache(ctx context.Context, dir string, compiler []string) (_ *cache, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("%q: %w; name a directory that this user can write to", dir, err)
 		}
 	}()
-	c := &cache{dir: dir}
+	c := &cache{dir: dir, compiler: compiler}
 	if c.wazero, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
 		return nil, err
 	}
@@ -119,6 +121,31 @@ type entry struct {
 	Module  meter.Module // Wasm is the skeleton, marked
 	Code    string       // wazero's name of the file with the code
 	CodeSum [sha256.Size]byte
+
+	// Module.Data, as there may be thousands.
+	DataAt, DataSize []uint32
+	Data             []byte
+}
+
+// flatten takes the data out of e.Module.
+func (e *entry) flatten() {
+	for _, d := range e.Module.Data {
+		e.DataAt = append(e.DataAt, d.Offset)
+		e.DataSize = append(e.DataSize, uint32(len(d.Bytes)))
+		e.Data = append(e.Data, d.Bytes...)
+	}
+	e.Module.Data = nil
+}
+
+// unflatten puts the data into e.Module.
+func (e *entry) unflatten() {
+	e.Module.Data = make([]meter.Data, len(e.DataAt))
+	at := uint32(0)
+	for i, offset := range e.DataAt {
+		size := e.DataSize[i]
+		e.Module.Data[i] = meter.Data{Offset: offset, Bytes: e.Data[at : at+size]}
+		at += size
+	}
 }
 
 // find returns what is kept under key, nil if there is nothing or it is damaged.
@@ -137,9 +164,10 @@ func (c *cache) find(key string) *entry {
 		return nil
 	}
 	code := filepath.Join(c.code, e.Code)
-	if sum, err := sumOfFile(code); err != nil || sum != e.CodeSum {
+	if sum, err := sumOfCode(code); err != nil || sum != e.CodeSum {
 		return nil
 	}
+	e.unflatten()
 	now := time.Now()
 	// That they are in use; if it can't be noted they are made again one day.
 	_ = os.Chtimes(path, now, now)
@@ -147,14 +175,47 @@ func (c *cache) find(key string) *entry {
 	return e
 }
 
-func sumOfFile(path string) (sum [sha256.Size]byte, err error) {
+// sumOfCode returns the checksum of a file with code, but for the machine code
+// in it: of that, which is nearly all, wazero keeps a CRC-32C itself and looks
+// at it whenever it reads the file. The format is wazero's (engine_cache.go):
+// magic, version, function offsets, length of code, code, CRC and what follows.
+func sumOfCode(path string) (sum [sha256.Size]byte, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return sum, err
 	}
 	defer f.Close() // only read
+	info, err := f.Stat()
+	if err != nil {
+		return sum, err
+	}
 	h := sha256.New()
-	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, f, make([]byte, 256<<10)); err != nil {
+	r := io.TeeReader(bufio.NewReaderSize(f, 64<<10), h)
+	read := 0
+	next := func(n int) []byte {
+		b := make([]byte, n)
+		if err == nil {
+			_, err = io.ReadFull(r, b)
+			read += n
+		}
+		return b
+	}
+	const magicBytes = 6
+	version := next(magicBytes + 1)[magicBytes]
+	next(int(version))
+	functions := int64(binary.LittleEndian.Uint32(next(4)))
+	if 8*functions > info.Size() {
+		return sum, fmt.Errorf("%s can't hold %d functions", path, functions)
+	}
+	next(int(8 * functions))
+	code := binary.LittleEndian.Uint64(next(8))
+	if err != nil || code > uint64(info.Size()) {
+		return sum, errors.Join(err, fmt.Errorf("%s can't hold %d bytes of code", path, code))
+	}
+	if _, err := f.Seek(int64(read)+int64(code), io.SeekStart); err != nil {
+		return sum, err
+	}
+	if _, err := io.Copy(h, f); err != nil {
 		return sum, err
 	}
 	return [sha256.Size]byte(h.Sum(nil)), nil
@@ -176,14 +237,14 @@ func (c *cache) make(ctx context.Context, key string, m *meter.Module) (*entry, 
 		return nil, err
 	}
 	defer b.end()
-	from, err := b.compile(ctx, m.Wasm)
+	from, err := b.compileApart(ctx, c.compiler, m.Wasm)
 	if err != nil {
 		return nil, err
 	}
 	e := &entry{Module: *m}
 	e.Module.Wasm = meter.Mark(m.Skeleton, markName, []byte(key))
 	e.Module.Skeleton = nil
-	if e.CodeSum, err = sumOfFile(from); err != nil {
+	if e.CodeSum, err = sumOfCode(from); err != nil {
 		return nil, err
 	}
 	skeleton, err := b.compile(ctx, e.Module.Wasm)
@@ -191,6 +252,7 @@ func (c *cache) make(ctx context.Context, key string, m *meter.Module) (*entry, 
 		return nil, err
 	}
 	e.Code = filepath.Base(skeleton)
+	e.flatten()
 	var kept bytes.Buffer
 	if err := gob.NewEncoder(&kept).Encode(e); err != nil {
 		return nil, err
@@ -207,10 +269,7 @@ func (c *cache) make(ctx context.Context, key string, m *meter.Module) (*entry, 
 }
 
 // building is a directory in which something for the cache is made.
-type building struct {
-	dir string
-	n   int // compiled so far
-}
+type building struct{ dir string }
 
 func (c *cache) begin() (*building, error) {
 	dir, err := os.MkdirTemp(c.dir, buildPrefix+"*")
@@ -223,25 +282,27 @@ func (b *building) end() {
 	_ = os.RemoveAll(b.dir)
 }
 
-// compile compiles a module and returns the file with its code.
+// place returns a directory of its own for each thing that is made.
+func (b *building) place() (string, error) { return os.MkdirTemp(b.dir, "") }
+
+// compile compiles a module here and returns the file with its code.
 func (b *building) compile(ctx context.Context, wasm []byte) (string, error) {
-	b.n++
-	dir := filepath.Join(b.dir, fmt.Sprint(b.n))
-	cache, err := wazero.NewCompilationCacheWithDir(dir)
+	dir, err := b.place()
 	if err != nil {
 		return "", err
 	}
-	r := wazero.NewRuntimeWithConfig(ctx, runtimeConfig().WithCompilationCache(cache))
-	_, err = compile(ctx, r, wasm)
-	if err = errors.Join(err, r.Close(ctx), cache.Close(ctx)); err != nil {
-		return "", err
+	return compileInto(ctx, dir, wasm)
+}
+
+// compileApart compiles a module in a process that command starts, if there is
+// one, and else here.
+func (b *building) compileApart(ctx context.Context, command []string, wasm []byte) (string, error) {
+	if len(command) == 0 {
+		return b.compile(ctx, wasm)
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "*", "*"))
-	if err == nil && (len(files) != 1 || strings.HasSuffix(files[0], ".tmp")) {
-		err = fmt.Errorf("wazero kept %q of one module", files)
-	}
+	dir, err := b.place()
 	if err != nil {
 		return "", err
 	}
-	return files[0], nil
+	return compileApart(ctx, command, dir, wasm)
 }

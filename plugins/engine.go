@@ -31,6 +31,13 @@ type Options struct {
 	// made if it does not exist. Whoever can write to it decides what runs in
 	// this process. Empty keeps compiled code in memory only.
 	CacheDir string
+	// Compiler is a command that calls CompileProcess with its arguments, and
+	// nothing else. If there is one, modules that CacheDir does not have are
+	// compiled by it in a process of its own, at a low priority: running modules
+	// don't notice, a compiler that crashes or takes all memory harms itself only,
+	// and the end of Load's context ends it. It needs a CacheDir. Without one,
+	// compiling is part of this process.
+	Compiler []string
 	// HostModules are what guests may import, besides WASI preview 1.
 	HostModules []HostModule
 	// MaxModuleBytes bounds a module's binary. 0 means 32 MiB.
@@ -64,6 +71,9 @@ func (o Options) check() error {
 	}
 	if o.IdleBytes < 0 {
 		errs = append(errs, fmt.Errorf("IdleBytes is %d; it can't be negative (IdleInstances can: it keeps none)", o.IdleBytes))
+	}
+	if len(o.Compiler) > 0 && o.CacheDir == "" {
+		errs = append(errs, errors.New("a Compiler without a CacheDir has nowhere to put what it compiles"))
 	}
 	seen := map[string]bool{}
 	for _, m := range o.HostModules {
@@ -128,7 +138,7 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	e := &Engine{o: o.withDefaults(), imports: map[Import]signature{}, modules: map[*Module]struct{}{}, compiling: map[[sha256.Size]byte]chan struct{}{}}
 	config := runtimeConfig()
 	if o.CacheDir != "" {
-		if e.cache, err = openCache(ctx, o.CacheDir); err != nil {
+		if e.cache, err = openCache(ctx, o.CacheDir, o.Compiler); err != nil {
 			return nil, fmt.Errorf("opening the cache of compiled code: %w", err)
 		}
 		config = config.WithCompilationCache(e.cache.wazero)
