@@ -28,7 +28,7 @@ const compilerInput = "module.wasm"
 
 // CompileProcess is all that a process does which an engine starts with
 // Options.Compiler: it compiles the module in the directory that args ends with,
-// on all processors, and returns the process's exit code. What went wrong is
+// on half of the processors, and returns the process's exit code. What went wrong is
 // written to stderr.
 func CompileProcess(ctx context.Context, args []string, stderr io.Writer) (exitCode int) {
 	if len(args) == 0 {
@@ -39,7 +39,7 @@ func CompileProcess(ctx context.Context, args []string, stderr io.Writer) (exitC
 	wasm, err := os.ReadFile(filepath.Join(dir, compilerInput))
 	if err == nil {
 		// Whatever this does to the process, the host goes on.
-		_, err = compileInto(experimental.WithCompilationWorkers(ctx, runtime.NumCPU()), dir, wasm)
+		_, err = compileInto(experimental.WithCompilationWorkers(ctx, max(1, runtime.NumCPU()/2)), dir, wasm)
 	}
 	switch {
 	case err == nil:
