@@ -36,8 +36,9 @@ type LoadOptions struct {
 // Load reads a module, checks and meters it, compiles it (or finds it in the
 // cache), initialises it once and takes the image that every invocation starts
 // from. Errors are *LoadError; ctx's end and the engine's closing are wrapped
-// in one too. Compiling can't be interrupted: it takes time in proportion to
-// the size, about a second for 4 MB on first sight. wasm is not kept.
+// in one too. Compiling takes time in proportion to the size, about a second for
+// 4 MB on first sight, and ends with ctx only in a process of its own
+// (Options.Compiler). wasm is not kept.
 func (e *Engine) Load(ctx context.Context, wasm []byte, o LoadOptions) (*Module, error) {
 	l := &loading{engine: e, o: o}
 	for {
