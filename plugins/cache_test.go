@@ -119,7 +119,7 @@ func TestDamagedCacheIsMadeAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		// A bit anywhere: header, counts, offsets, code.
-		for at := 0; at < len(b); at += max(1, len(b)/40) {
+		for at := 0; at < len(b); at += max(1, len(b)/10) {
 			damages[fmt.Sprintf("a bit at %d", at)] = func(path string, b []byte) error {
 				b = bytes.Clone(b)
 				b[at%len(b)] ^= 4
