@@ -7,11 +7,10 @@ import "slices"
 type segmentStart byte
 
 const (
-	startPlain    segmentStart = iota
-	startEntry                 // read the balance, check it
-	startLoop                  // check the balance
-	startFreeLoop              // check the balance, before the price is taken
-	startCall                  // read the balance
+	startPlain segmentStart = iota
+	startEntry              // read the balance, check it
+	startLoop               // check the balance
+	startCall               // read the balance
 )
 
 // frame is a label of the function being rewritten.
@@ -19,9 +18,6 @@ type frame struct {
 	op       byte // opBlock (also the function's own label), opLoop, opIf, opElse
 	deadIn   bool // what is around it can't be reached
 	targeted bool // a branch that can be reached goes to it
-	outer    bool // the loop is in an injected one
-	loop     int  // which of the function's loops it is
-	calls    int  // calls before it
 	label    int  // its label's place among those of the new code
 	params   int
 	results  int
@@ -45,12 +41,16 @@ type body struct {
 
 	out, seg []byte
 	frames   []frame
-	labels   int    // open in the new code
-	calls    int    // so far, bulk instructions included
-	callFree []bool // by loop: whether no call is in it; known after the first pass
-	seen     int    // loops so far
-	loops    int    // among the frames
-	blocks   int    // basic blocks so far
+	labels   int // open in the new code
+	loops    []loop
+	seen     int         // loops so far
+	loop     int         // the innermost that is open, -1 for none
+	header   int         // the loop that the segment starts
+	branches int         // since the innermost loop's start
+	types    []ValueType // of the parameters and locals
+	marks    []int32     // by local: the loop that mentioned it last
+	nested   int         // loops among the frames
+	blocks   int         // basic blocks so far
 	start    segmentStart
 	price    int64
 	dead     bool // the segment can't be reached
@@ -74,9 +74,8 @@ func (p *parser) codeSection(s *reader) {
 		}
 		sig := p.types[p.funcTypes[int(p.imported)+i]]
 		groups := b.declare(&r, sig)
-		// A loop that has no call in it is rewritten otherwise than one that
-		// does, which is known at its end.
-		b.callFree = b.callFree[:0]
+		// What a loop is like is known at its end, and needed at its start.
+		b.loops = b.loops[:0]
 		carried := p.carried
 		if again := r; b.rewrite(&r, sig) {
 			p.carried = carried
@@ -112,11 +111,15 @@ func (b *body) declare(r *reader, sig Signature) (g localGroups) {
 	start := r.at
 	b.params, b.results = len(sig.Params), len(sig.Results)
 	locals := int64(0)
+	b.types = append(b.types[:0], sig.Params...)
 	for range g.n {
-		locals += int64(r.u32("number of locals"))
-		r.valueType("locals")
-		if locals > maxFunctionLocals {
+		n := r.u32("number of locals")
+		t := r.valueType("locals")
+		if locals += int64(n); locals > maxFunctionLocals {
 			fail(at, ErrLimit, "function with more than %d locals", maxFunctionLocals)
+		}
+		for range n {
+			b.types = append(b.types, t)
 		}
 	}
 	g.bytes = r.b[start:r.at]
@@ -133,11 +136,15 @@ func (b *body) declare(r *reader, sig Signature) (g localGroups) {
 // rewrite reads the function's code and writes the new code to b.out. It
 // reports whether it has to be done again, now that the loops are known.
 func (b *body) rewrite(r *reader, sig Signature) (again bool) {
-	firstPass := len(b.callFree) == 0
+	firstPass := len(b.loops) == 0
 	b.r = r
+	b.marks = append(b.marks[:0], make([]int32, b.locals)...)
+	for i := range b.marks {
+		b.marks[i] = -1
+	}
 	b.out, b.seg = b.out[:0], b.seg[:0]
 	b.start, b.price, b.dead = startEntry, 0, false
-	b.loops, b.blocks, b.labels, b.calls, b.seen = 0, 0, 1, 0, 0
+	b.nested, b.blocks, b.labels, b.seen, b.loop, b.branches = 0, 0, 1, 0, -1, 0
 	b.frames = append(b.frames[:0], frame{op: opBlock, results: b.results, label: 1})
 	// The whole body goes into a block of its own, so that every branch to
 	// the function's label ends up where the balance is written back.
@@ -152,9 +159,9 @@ func (b *body) rewrite(r *reader, sig Signature) (again bool) {
 			b.seg = append(b.seg, op)
 			continue
 		case shapeLocal:
-			r.index(b.locals, "local index")
+			b.mention(r.index(b.locals, "local index"), op)
 		case shapeGlobal:
-			r.index(int(b.p.globals), "global index")
+			r.index(int(b.p.fuelGlobal()), "global index")
 		case shapeMemory:
 			r.memoryArgument()
 		case shapeControl:
@@ -170,7 +177,7 @@ func (b *body) rewrite(r *reader, sig Signature) (again bool) {
 		b.keep()
 	}
 	r.done("function body")
-	if firstPass && slices.Contains(b.callFree, true) {
+	if firstPass && slices.ContainsFunc(b.loops, loop.saves) {
 		return true
 	}
 	if b.p.merges += b.merges(); b.p.merges > maxMerges {
@@ -209,14 +216,9 @@ func (b *body) flush(next segmentStart) {
 func (b *body) charge() {
 	switch b.start {
 	case startEntry, startCall:
-		b.out = appendU32(append(b.out, opGlobalGet), b.p.globals)
+		b.out = appendU32(append(b.out, opGlobalGet), b.p.fuelGlobal())
 	case startLoop:
 		b.out = appendU32(append(b.out, opLocalGet), b.fuel)
-	case startFreeLoop:
-		// Out to the injected loop, where the balance is refuelled.
-		b.out = appendU32(append(b.out, opLocalGet), b.fuel)
-		b.out = append(b.out, opI64Const, 0, opI64LtS, opBrIf, 1)
-		fallthrough
 	case startPlain:
 		if b.price == 0 {
 			return
@@ -227,28 +229,46 @@ func (b *body) charge() {
 		b.out = appendS64(append(b.out, opI64Const), b.price)
 		b.out = append(b.out, opI64Sub)
 	}
-	if b.start == startEntry || b.start == startLoop {
+	switch b.start {
+	case startEntry:
 		b.out = b.settle(appendU32(append(b.out, opLocalTee), b.fuel))
-	} else {
+	case startLoop:
+		b.out = b.settleLoop(appendU32(append(b.out, opLocalTee), b.fuel), &b.loops[b.header])
+	default:
 		b.out = appendU32(append(b.out, opLocalSet), b.fuel)
 	}
 }
 
 // settle appends code that takes the balance from the stack and has it
-// refuelled if it is below zero. What refuel returns is also written back.
+// refuelled if it is below zero. What refuel returns is also written back. Of
+// the two ways the usual one comes first: the runtime gives registers to what
+// is after them as they are at the end of the first.
 func (b *body) settle(c []byte) []byte {
-	c = append(c, opI64Const, 0, opI64LtS, opIf, typeEmpty)
+	c = append(c, opI64Const, 0, opI64GeS, opIf, typeEmpty, opElse)
+	return append(b.refuel(c), opEnd)
+}
+
+// settleLoop is settle for the loop l.
+func (b *body) settleLoop(c []byte, l *loop) []byte {
+	if !l.saves() {
+		return b.settle(c)
+	}
+	c = append(c, opI64Const, 0, opI64GeS, opIf, typeEmpty, opElse)
+	return append(b.restoreCarried(b.refuel(b.saveCarried(c, l)), l), opEnd)
+}
+
+// refuel appends the call of the refuel import.
+func (b *body) refuel(c []byte) []byte {
 	c = appendU32(append(c, opLocalGet), b.fuel)
 	c = appendU32(append(c, opCall), b.p.imported)
 	c = appendU32(append(c, opLocalTee), b.fuel)
-	c = appendU32(append(c, opGlobalSet), b.p.globals)
-	return append(c, opEnd)
+	return appendU32(append(c, opGlobalSet), b.p.fuelGlobal())
 }
 
 // writeBack appends code that stores the balance in the global.
 func (b *body) writeBack(c []byte) []byte {
 	c = appendU32(append(c, opLocalGet), b.fuel)
-	return appendU32(append(c, opGlobalSet), b.p.globals)
+	return appendU32(append(c, opGlobalSet), b.p.fuelGlobal())
 }
 
 // leave ends the segment with an instruction before which the balance is

@@ -59,8 +59,8 @@ func (p *parser) build() *Module {
 	if m.HasMemory {
 		out = appendSection(out, sectionMemory, p.mem.append([]byte{1}))
 	}
-	out = appendSection(out, sectionGlobal, section(p.globals+1, p.globalInit,
-		[]byte{byte(I64), 1, opI64Const, 0, opEnd}))
+	out = appendSection(out, sectionGlobal, section(p.globals+1+p.newGlobalCount, p.globalInit,
+		[]byte{byte(I64), 1, opI64Const, 0, opEnd}, p.newGlobals))
 
 	exports := uint32(len(m.Exports))
 	b := p.exports
@@ -68,7 +68,7 @@ func (p *parser) build() *Module {
 		b = appendU32(append(appendName(b, name), kind), index)
 		exports++
 	}
-	export(FuelExport, 3, p.globals)
+	export(FuelExport, 3, p.fuelGlobal())
 	if m.HasStart {
 		export(StartExport, 0, p.shifted(p.start))
 	}

@@ -24,6 +24,7 @@ func (b *body) blockType() (params, results int) {
 // branch reads a label, notes that a branch goes there, and writes the label
 // as it is in the new code.
 func (b *body) branch() {
+	b.branches++
 	i := b.r.index(len(b.frames), "branch depth")
 	f := &b.frames[len(b.frames)-1-int(i)]
 	if !b.dead {
@@ -89,7 +90,7 @@ func (b *body) control(op byte) {
 // call writes a call: the balance is written back before it and, unless the
 // call does not come back here, read after it.
 func (b *body) call(tail bool, instruction []byte) {
-	b.calls++
+	b.hasCall()
 	if tail {
 		b.leave(startPlain, instruction)
 		b.dead = true
@@ -105,9 +106,10 @@ func (b *body) open(op byte) {
 		fail(b.at, ErrLimit, "blocks nested more than %d deep", maxNesting)
 	}
 	f := frame{op: op, deadIn: b.dead, params: params, results: results}
-	start := startPlain
 	if op == opLoop {
-		start = b.openLoop(&f)
+		if b.nested++; b.nested > maxLoopNesting {
+			fail(b.at, ErrLimit, "loops nested more than %d deep", maxLoopNesting)
+		}
 	}
 	b.labels++
 	f.label = b.labels
@@ -115,34 +117,13 @@ func (b *body) open(op byte) {
 	b.keep()
 	switch op {
 	case opLoop:
-		b.flush(start) // branches come back to here
+		b.flush(startLoop) // branches come back to here
+		b.enterLoop()
 	case opIf:
+		b.branches++
 		b.price += priceOne
-		b.flush(start)
+		b.flush(startPlain)
 	}
-}
-
-// openLoop prepares f for a loop and returns what it starts with.
-func (b *body) openLoop(f *frame) segmentStart {
-	if b.loops++; b.loops > maxLoopNesting {
-		fail(b.at, ErrLimit, "loops nested more than %d deep", maxLoopNesting)
-	}
-	f.loop, f.calls = b.seen, b.calls
-	b.seen++
-	if f.loop == len(b.callFree) { // first pass
-		b.callFree = append(b.callFree, false)
-	}
-	if b.dead || !b.callFree[f.loop] {
-		return startLoop
-	}
-	// The loop goes into one that refuels before it and is branched back to
-	// when the balance is below zero: a call within a loop that has none
-	// would cost it registers at every turn.
-	f.outer = true
-	b.labels++
-	b.keep()
-	b.seg = b.settle(appendU32(append(b.seg, opLocalGet), b.fuel))
-	return startFreeLoop
 }
 
 // otherwise reads an else.
@@ -164,12 +145,8 @@ func (b *body) close() {
 	b.keep()
 	b.labels--
 	if f.op == opLoop {
-		b.loops--
-		b.callFree[f.loop] = b.calls == f.calls
-	}
-	if f.outer {
-		b.seg = append(b.seg, opEnd)
-		b.labels--
+		b.nested--
+		b.leaveLoop()
 	}
 	switch {
 	case len(b.frames) == 0:

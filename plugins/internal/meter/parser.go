@@ -87,6 +87,10 @@ type parser struct {
 	merges  int // basic blocks times locals so far
 	refs    int // elements so far
 	wants   map[string]bool
+
+	newGlobals     []byte // entries of the engine's globals
+	newGlobalCount uint32
+	scratch        [256][]uint32 // by type: globals for saving locals
 }
 
 // module reads the whole binary.

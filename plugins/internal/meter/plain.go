@@ -122,7 +122,7 @@ func (b *body) bulk(shift int64) {
 		return
 	}
 	b.usesAmounts = true
-	b.calls++
+	b.hasCall()
 	c := appendU32(append(b.seg, opLocalTee), b.amount)
 	c = appendU32(append(c, opLocalGet), b.fuel)
 	c = appendU32(append(c, opLocalGet), b.amount)
@@ -146,7 +146,7 @@ func (b *body) grow(price int64) {
 		return
 	}
 	b.usesAmounts = true
-	b.calls++
+	b.hasCall()
 	b.seg = appendU32(append(b.seg, opLocalTee), b.amount)
 	b.keep()
 	c := appendU32(append(b.seg, opLocalTee), b.grown)
