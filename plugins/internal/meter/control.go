@@ -30,12 +30,36 @@ func (b *body) branch() {
 	if !b.dead {
 		f.targeted = true
 	}
-	if f.op == opLoop {
-		b.carry(1 + f.params)
-	} else {
-		b.carry(1 + f.results)
-	}
+	b.carry(1 + f.carried())
 	b.seg = appendU32(b.seg, uint32(b.labels-f.label))
+}
+
+// branchIf reads the label of a br_if. If the branch carries no values it is
+// written as a br within an if: for that the runtime compares and jumps in two
+// instructions, for a br_if it first makes the condition a number.
+func (b *body) branchIf() {
+	at := b.r.at
+	f := b.frames[len(b.frames)-1-int(b.r.index(len(b.frames), "branch depth"))]
+	b.r.at = at
+	if f.carried() > 0 {
+		b.seg = append(b.seg, opBrIf)
+		b.branch()
+	} else {
+		b.seg = append(b.seg, opIf, typeEmpty, opBr)
+		b.labels++
+		b.branch()
+		b.labels--
+		b.seg = append(b.seg, opEnd)
+	}
+	b.flush(startPlain)
+}
+
+// carried is the number of values that a branch to the label carries.
+func (f *frame) carried() int {
+	if f.op == opLoop {
+		return f.params
+	}
+	return f.results
 }
 
 // control reads one control instruction and writes it with what metering
@@ -57,11 +81,13 @@ func (b *body) control(op byte) {
 	case opUnreachable:
 		b.leave(startPlain, []byte{opUnreachable})
 		b.dead = true
-	case opBr, opBrIf:
+	case opBr:
 		b.seg = append(b.seg, op)
 		b.branch()
 		b.flush(startPlain)
-		b.dead = b.dead || op == opBr
+		b.dead = true
+	case opBrIf:
+		b.branchIf()
 	case opBrTable:
 		n := b.r.count(maxLabels, "labels of br_table")
 		b.seg = appendU32(append(b.seg, op), uint32(n))
