@@ -33,10 +33,12 @@ type body struct {
 	r  *reader
 	at int // of the instruction being read
 
+	function        uint32 // of the original
+	again           uint32 // the function that refuels and calls it again; 0 if there is none yet
 	params, results int
 	locals          int    // parameters and locals of the original
-	fuel            uint32 // the i64 local that holds the balance
-	amount, grown   uint32 // i32 locals for the operands of bulk instructions
+	fuel            uint32 // the i64 parameter that holds the balance
+	amount, grown   uint32 // i32 locals for the operands of bulk instructions and indirect calls
 	usesAmounts     bool
 
 	out, seg []byte
@@ -62,7 +64,7 @@ func (p *parser) codeSection(s *reader) {
 		fail(s.at, ErrMalformed, "%d functions declared and %d defined", defined, n)
 	}
 	p.codes = n
-	p.code = appendU32(make([]byte, 0, s.remaining()+s.remaining()/3+64), uint32(n))
+	p.code = make([]byte, 0, s.remaining()+s.remaining()/3+64)
 	b := body{p: p}
 	var head []byte
 	for i := range n {
@@ -72,7 +74,8 @@ func (p *parser) codeSection(s *reader) {
 		if size > maxFunctionBytes {
 			fail(at, ErrLimit, "function of %d bytes, the limit is %d", size, maxFunctionBytes)
 		}
-		sig := p.types[p.funcTypes[int(p.imported)+i]]
+		b.function, b.again = p.imported+uint32(i), 0
+		sig := p.types[p.funcTypes[b.function]]
 		groups := b.declare(&r, sig)
 		// What a loop is like is known at its end, and needed at its start.
 		b.loops = b.loops[:0]
@@ -83,14 +86,11 @@ func (p *parser) codeSection(s *reader) {
 		}
 
 		// The locals' declaration comes before the code but is known after it.
-		head = appendU32(head[:0], groups.n+1)
 		if b.usesAmounts {
-			head = appendU32(head[:0], groups.n+2)
-		}
-		head = append(head, groups.bytes...)
-		head = append(head, 1, byte(I64))
-		if b.usesAmounts {
-			head = append(head, 2, byte(I32))
+			head = appendU32(head[:0], groups.n+1)
+			head = append(append(head, groups.bytes...), 2, byte(I32))
+		} else {
+			head = append(appendU32(head[:0], groups.n), groups.bytes...)
 		}
 		p.code = appendU32(p.code, uint32(len(head)+len(b.out)))
 		p.code = append(p.code, head...)
@@ -124,13 +124,28 @@ func (b *body) declare(r *reader, sig Signature) (g localGroups) {
 	}
 	g.bytes = r.b[start:r.at]
 	b.locals = b.params + int(locals)
-	if b.p.locals += b.locals + b.results; b.p.locals > maxLocals {
-		fail(at, ErrLimit, "more than %d parameters, results and locals in all functions", maxLocals)
-	}
-	b.fuel = uint32(b.locals)
-	b.amount, b.grown = b.fuel+1, b.fuel+2
+	b.p.countLocals(at, b.locals+b.results)
+	b.fuel = uint32(b.params)
+	b.amount, b.grown = uint32(b.locals)+1, uint32(b.locals)+2
 	b.usesAmounts = false
 	return g
+}
+
+// countLocals counts parameters, results and locals of a function of the new
+// module.
+func (p *parser) countLocals(at, n int) {
+	if p.locals += n; p.locals > maxLocals {
+		fail(at, ErrLimit, "more than %d parameters, results and locals in all functions", maxLocals)
+	}
+}
+
+// moved is a local's index in the new module: the balance is the last
+// parameter.
+func (b *body) moved(local uint32) uint32 {
+	if local >= b.fuel {
+		return local + 1
+	}
+	return local
 }
 
 // rewrite reads the function's code and writes the new code to b.out. It
@@ -159,7 +174,11 @@ func (b *body) rewrite(r *reader, sig Signature) (again bool) {
 			b.seg = append(b.seg, op)
 			continue
 		case shapeLocal:
-			b.mention(r.index(b.locals, "local index"), op)
+			local := r.index(b.locals, "local index")
+			b.mention(local, op)
+			b.price += priceOne
+			b.seg = appendU32(append(b.seg, op), b.moved(local))
+			continue
 		case shapeGlobal:
 			r.index(int(b.p.fuelGlobal()), "global index")
 		case shapeMemory:
@@ -193,14 +212,19 @@ func (b *body) merges() int { return b.blocks * b.locals }
 func (b *body) keep() { b.seg = append(b.seg, b.r.b[b.at:b.r.at]...) }
 
 // carry counts values that the runtime must handle one by one.
-func (b *body) carry(n int) {
-	if b.p.carried += n; b.p.carried > maxCarriedValues {
-		fail(b.at, ErrLimit, "more than %d values carried by blocks, branches and calls", maxCarriedValues)
+func (b *body) carry(n int) { b.p.countCarried(b.at, n) }
+
+func (p *parser) countCarried(at, n int) {
+	if p.carried += n; p.carried > maxCarriedValues {
+		fail(at, ErrLimit, "more than %d values carried by blocks, branches and calls", maxCarriedValues)
 	}
 }
 
 // flush writes the segment with its charge before it, and starts the next.
 func (b *body) flush(next segmentStart) {
+	if b.start == startEntry && next == startLoop {
+		b.start = startPlain // the loop's check comes before any call
+	}
 	if !b.dead {
 		b.charge()
 	}
@@ -215,37 +239,53 @@ func (b *body) flush(next segmentStart) {
 // charge writes what a segment begins with.
 func (b *body) charge() {
 	switch b.start {
-	case startEntry, startCall:
-		b.out = appendU32(append(b.out, opGlobalGet), b.p.fuelGlobal())
-	case startLoop:
-		b.out = appendU32(append(b.out, opLocalGet), b.fuel)
-	case startPlain:
-		if b.price == 0 {
-			return
-		}
-		b.out = appendU32(append(b.out, opLocalGet), b.fuel)
-	}
-	if b.price > 0 {
-		b.out = appendS64(append(b.out, opI64Const), b.price)
-		b.out = append(b.out, opI64Sub)
-	}
-	switch b.start {
 	case startEntry:
-		b.out = b.settle(appendU32(append(b.out, opLocalTee), b.fuel))
-	case startLoop:
-		b.out = b.settleLoop(appendU32(append(b.out, opLocalTee), b.fuel), &b.loops[b.header])
-	default:
+		b.out = b.settleEntry(b.out)
+	case startCall:
+		if b.price > 0 {
+			b.out = appendS64(append(b.out, opI64Const), b.price)
+			b.out = append(b.out, opI64Sub)
+		}
 		b.out = appendU32(append(b.out, opLocalSet), b.fuel)
+		return
+	case startLoop:
+		defer func() { b.out = b.settleLoop(b.out, &b.loops[b.header]) }()
 	}
+	if b.price == 0 {
+		return
+	}
+	b.out = appendU32(append(b.out, opLocalGet), b.fuel)
+	b.out = appendS64(append(b.out, opI64Const), b.price)
+	b.out = appendU32(append(b.out, opI64Sub, opLocalSet), b.fuel)
 }
 
-// settle appends code that takes the balance from the stack and has it
-// refuelled if it is below zero. What refuel returns is also written back. Of
+// maxRepeated is the number of parameters up to which a function is called
+// again with them where it is entered with a balance below zero.
+const maxRepeated = 16
+
+// settleEntry appends what a function begins with. If the balance is below
+// zero it leaves to a function that refuels and calls this one again, so that
+// no call is here which parameters would have to be kept over.
+func (b *body) settleEntry(c []byte) []byte {
+	if b.params > maxRepeated {
+		return b.settle(c)
+	}
+	if b.again == 0 {
+		b.again = b.p.again(b.at, b.function)
+	}
+	c = appendU32(append(c, opLocalGet), b.fuel)
+	c = append(c, opI64Const, 0, opI64LtS, opIf, typeEmpty)
+	c = appendParameters(c, b.params+1)
+	return append(appendU32(append(c, opReturnCall), b.again), opEnd)
+}
+
+// settle appends code that has the balance refuelled if it is below zero. Of
 // the two ways the usual one comes first: the runtime gives registers to what
 // is after them as they are at the end of the first.
 func (b *body) settle(c []byte) []byte {
+	c = appendU32(append(c, opLocalGet), b.fuel)
 	c = append(c, opI64Const, 0, opI64GeS, opIf, typeEmpty, opElse)
-	return append(b.refuel(c), opEnd)
+	return append(b.p.refuel(c, b.fuel), opEnd)
 }
 
 // settleLoop is settle for the loop l.
@@ -253,32 +293,16 @@ func (b *body) settleLoop(c []byte, l *loop) []byte {
 	if !l.saves() {
 		return b.settle(c)
 	}
-	c = append(c, opI64Const, 0, opI64GeS, opIf, typeEmpty, opElse)
-	return append(b.restoreCarried(b.refuel(b.saveCarried(c, l)), l), opEnd)
-}
-
-// refuel appends the call of the refuel import.
-func (b *body) refuel(c []byte) []byte {
 	c = appendU32(append(c, opLocalGet), b.fuel)
-	c = appendU32(append(c, opCall), b.p.imported)
-	c = appendU32(append(c, opLocalTee), b.fuel)
-	return appendU32(append(c, opGlobalSet), b.p.fuelGlobal())
+	c = append(c, opI64Const, 0, opI64GeS, opIf, typeEmpty, opElse)
+	c = b.p.refuel(b.saveCarried(c, l), b.fuel)
+	return append(b.restoreCarried(c, l), opEnd)
 }
 
 // writeBack appends code that stores the balance in the global.
 func (b *body) writeBack(c []byte) []byte {
 	c = appendU32(append(c, opLocalGet), b.fuel)
 	return appendU32(append(c, opGlobalSet), b.p.fuelGlobal())
-}
-
-// leave ends the segment with an instruction before which the balance is
-// written back.
-func (b *body) leave(next segmentStart, instruction []byte) {
-	if !b.dead {
-		b.seg = b.writeBack(b.seg)
-	}
-	b.seg = append(b.seg, instruction...)
-	b.flush(next)
 }
 
 // appendResultType appends the block type () -> results.
@@ -289,16 +313,7 @@ func (p *parser) appendResultType(b []byte, results []ValueType) []byte {
 	case 1:
 		return append(b, byte(results[0]))
 	}
-	key := string(valueBytes(results))
-	i, ok := p.wrapTypes[key]
-	if !ok {
-		i = p.newTypes
-		p.newTypes++
-		p.wrapTypes[key] = i
-		p.wrapBytes = append(p.wrapBytes, 0x60, 0)
-		p.wrapBytes = appendName(p.wrapBytes, key)
-	}
-	return appendS64(b, int64(i))
+	return appendS64(b, int64(p.newType(nil, results)))
 }
 
 func valueBytes(types []ValueType) []byte {

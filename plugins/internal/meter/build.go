@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -38,16 +39,21 @@ func (p *parser) build() *Module {
 		return b
 	}
 
-	refuelType := p.newTypes
-	out = appendSection(out, sectionType, section(p.newTypes+1, p.typeBytes, p.wrapBytes,
-		[]byte{0x60, 1, byte(I64), 1, byte(I64)}))
+	refuelType := p.newType([]ValueType{I64}, []ValueType{I64})
+	var start uint32
+	if m.HasStart {
+		start = p.entry(0, p.start)
+	}
+	newTypes, newCode, newNames := p.newFunctionEntries()
+	out = appendSection(out, sectionType, section(uint32(len(p.types)+len(p.newTypeIndex)), p.typeBytes, p.newTypes))
 
 	refuel := appendName(appendName(nil, RefuelModule), RefuelName)
 	refuel = appendU32(append(refuel, 0), refuelType)
 	out = appendSection(out, sectionImport, section(p.imported+1, p.imports, refuel))
 
+	defined += uint32(len(p.newFunctions))
 	if defined > 0 {
-		out = appendSection(out, sectionFunction, section(defined, p.funcBytes))
+		out = appendSection(out, sectionFunction, section(defined, p.funcBytes, newTypes))
 	}
 	if len(p.tables) > 0 {
 		b := section(uint32(len(p.tables)))
@@ -70,26 +76,36 @@ func (p *parser) build() *Module {
 	}
 	export(FuelExport, 3, p.fuelGlobal())
 	if m.HasStart {
-		export(StartExport, 0, p.shifted(p.start))
+		export(StartExport, 0, start)
 	}
 	for i, g := range m.Globals {
 		export(g.Export, 3, p.mutable[i])
 	}
 	out = appendSection(out, sectionExport, section(exports, b))
 
-	if p.segments > 0 {
-		out = appendSection(out, sectionElement, p.elements)
+	segments := p.segments
+	if len(p.refs) > 0 {
+		// Functions that ref.func names must be declared in a segment, if they
+		// are not exported themselves.
+		segments++
+		p.elements = appendU32(append(p.elements, 3, 0), uint32(len(p.refs)))
+		for _, i := range slices.Sorted(maps.Keys(p.refs)) {
+			p.elements = appendU32(p.elements, i)
+		}
+	}
+	if segments > 0 {
+		out = appendSection(out, sectionElement, section(segments, p.elements))
 	}
 	if p.hasCount {
 		out = appendSection(out, sectionDataCount, appendU32(nil, p.dataCount))
 	}
 	if defined > 0 {
-		out = appendSection(out, sectionCode, p.code)
+		out = appendSection(out, sectionCode, section(defined, p.code, newCode))
 	}
 	if p.dataSegs > 0 {
 		out = appendSection(out, sectionData, p.data)
 	}
-	if names := p.nameSection(); names != nil {
+	if names := p.nameSection(newNames); names != nil {
 		out = appendSection(out, sectionCustom, append(appendName(nil, "name"), names...))
 	}
 	m.Wasm = out

@@ -1,5 +1,7 @@
 package meter
 
+import "slices"
+
 // blockType reads a block's type.
 func (b *body) blockType() (params, results int) {
 	at := b.r.at
@@ -79,7 +81,11 @@ func (b *body) control(op byte) {
 	b.price += priceOne
 	switch op {
 	case opUnreachable:
-		b.leave(startPlain, []byte{opUnreachable})
+		if !b.dead {
+			b.seg = b.writeBack(b.seg)
+		}
+		b.seg = append(b.seg, opUnreachable)
+		b.flush(startPlain)
 		b.dead = true
 	case opBr:
 		b.seg = append(b.seg, op)
@@ -98,30 +104,69 @@ func (b *body) control(op byte) {
 		b.dead = true
 	case opReturn:
 		b.carry(b.results)
-		b.leave(startPlain, []byte{opReturn})
+		b.seg = append(appendU32(append(b.seg, opLocalGet), b.fuel), opReturn)
+		b.flush(startPlain)
 		b.dead = true
 	case opCall, opReturnCall:
-		i := b.p.function(b.r, "called function")
-		sig := b.p.types[b.p.funcTypes[i]]
-		b.carry(len(sig.Params) + len(sig.Results))
-		b.call(op == opReturnCall, appendU32([]byte{op}, b.p.shifted(i)))
+		b.call(op)
 	case opCallIndirect, opReturnCallIndirect:
-		sig := b.p.types[b.p.typeIndex(b.r, "type of an indirect call")]
-		b.carry(len(sig.Params) + len(sig.Results))
-		b.r.index(len(b.p.tables), "table of an indirect call")
-		b.call(op == opReturnCallIndirect, b.r.b[b.at:b.r.at])
+		b.callIndirect(op)
 	}
 }
 
-// call writes a call: the balance is written back before it and, unless the
-// call does not come back here, read after it.
-func (b *body) call(tail bool, instruction []byte) {
+// call reads the function that is called. Its result on top of the stack is
+// the balance.
+func (b *body) call(op byte) {
+	at := b.r.at
+	i := b.p.function(b.r, "called function")
+	sig := b.p.types[b.p.funcTypes[i]]
+	b.carry(len(sig.Params) + len(sig.Results))
 	b.hasCall()
-	if tail {
-		b.leave(startPlain, instruction)
+	if i >= b.p.imported {
+		c := appendU32(append(b.seg, opLocalGet), b.fuel)
+		b.seg = appendU32(append(c, op), b.p.shifted(i))
+		b.called(op == opReturnCall)
+		return
+	}
+	c := appendU32(append(b.writeBack(b.seg), opCall), i)
+	b.seg = appendU32(append(c, opGlobalGet), b.p.fuelGlobal())
+	if op == opReturnCall {
+		// The host returns, so this does as well.
+		if own := b.p.types[b.p.funcTypes[b.function]]; !slices.Equal(sig.Results, own.Results) {
+			fail(at, ErrMalformed, "return_call of function %d, whose results are not the caller's", i)
+		}
+		b.seg = append(b.seg, opReturn)
+	}
+	b.called(op == opReturnCall)
+}
+
+// callIndirect reads the type and the table of an indirect call. The balance
+// goes below the index on the stack.
+func (b *body) callIndirect(op byte) {
+	t := b.p.typeIndex(b.r, "type of an indirect call")
+	sig := b.p.types[t]
+	b.carry(len(sig.Params) + len(sig.Results))
+	b.hasCall()
+	table := b.r.index(len(b.p.tables), "table of an indirect call")
+	b.usesAmounts = true
+	c := appendU32(append(b.seg, opLocalSet), b.amount)
+	c = appendU32(append(c, opLocalGet), b.fuel)
+	c = appendU32(append(c, opLocalGet), b.amount)
+	b.seg = appendU32(appendU32(append(c, op), b.p.metered(t)), table)
+	b.called(op == opReturnCallIndirect)
+}
+
+// called ends the segment after a call.
+func (b *body) called(tail bool) {
+	switch {
+	case tail:
+		b.flush(startPlain)
 		b.dead = true
-	} else {
-		b.leave(startCall, instruction)
+	case b.dead:
+		b.seg = appendU32(append(b.seg, opLocalSet), b.fuel)
+		b.flush(startPlain)
+	default:
+		b.flush(startCall)
 	}
 }
 
@@ -177,7 +222,7 @@ func (b *body) close() {
 	switch {
 	case len(b.frames) == 0:
 		b.flush(startPlain)
-		b.out = append(b.writeBack(b.out), opEnd)
+		b.out = append(appendU32(append(b.out, opLocalGet), b.fuel), opEnd)
 	case f.op == opIf || f.op == opElse:
 		b.flush(startPlain)
 		b.dead = f.deadIn

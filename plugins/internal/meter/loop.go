@@ -103,7 +103,7 @@ func (b *body) carried(l *loop) func(yield func(local, global uint32) bool) {
 				continue
 			}
 			t := b.types[m.local]
-			if !yield(m.local, b.p.scratchGlobal(t, used[t])) {
+			if !yield(b.moved(m.local), b.p.scratchGlobal(t, used[t])) {
 				return
 			}
 			used[t]++

@@ -39,7 +39,9 @@ func (b *body) plain(op byte) {
 			fail(at, ErrMalformed, "ref.func of function %d, which is neither exported nor in an element segment or global", i)
 		}
 		b.price += priceRefFunc
-		b.seg = appendU32(append(b.seg, opRefFunc), b.p.shifted(i))
+		f := b.p.reference(at, i)
+		b.p.refs[f] = true
+		b.seg = appendU32(append(b.seg, opRefFunc), f)
 		return
 	case opMisc:
 		b.misc()
@@ -133,7 +135,7 @@ func (b *body) bulk(shift int64) {
 		c = appendS64(append(c, opI64Const), shift)
 		c = append(c, opI64ShrU)
 	}
-	c = b.settle(appendU32(append(c, opI64Sub, opLocalTee), b.fuel))
+	c = b.settle(appendU32(append(c, opI64Sub, opLocalSet), b.fuel))
 	b.seg = b.writeBack(c)
 }
 
@@ -158,6 +160,6 @@ func (b *body) grow(price int64) {
 		c = append(c, opI64Mul)
 	}
 	c = appendU32(append(c, opLocalGet), b.grown)
-	c = append(c, opI32Const, 0x7f, opI32Ne, opI64ExtendI32U, opI64Mul, opI64Sub, opLocalTee)
+	c = append(c, opI32Const, 0x7f, opI32Ne, opI64ExtendI32U, opI64Mul, opI64Sub, opLocalSet)
 	b.seg = b.settle(appendU32(c, b.fuel))
 }
