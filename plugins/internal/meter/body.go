@@ -21,6 +21,12 @@ type frame struct {
 	label    int  // its label's place among those of the new code
 	params   int
 	results  int
+
+	// Of a loop:
+	unrolled bool
+	first    int  // the label of the loop itself
+	copies   int  // of its body to come
+	left     bool // a copy has been left at its end
 }
 
 // body rewrites one function's body.
@@ -64,6 +70,7 @@ func (p *parser) codeSection(s *reader) {
 		fail(s.at, ErrMalformed, "%d functions declared and %d defined", defined, n)
 	}
 	p.codes = n
+	p.maxUnrolled = s.remaining() / 4
 	p.code = make([]byte, 0, s.remaining()+s.remaining()/3+64)
 	b := body{p: p}
 	var head []byte

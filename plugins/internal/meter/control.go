@@ -182,14 +182,24 @@ func (b *body) open(op byte) {
 			fail(b.at, ErrLimit, "loops nested more than %d deep", maxLoopNesting)
 		}
 	}
+	if op == opLoop {
+		if n := b.copies(&f); n > 1 {
+			f.copies, f.unrolled = n, true
+			b.labels++
+			b.seg = append(b.seg, opBlock, typeEmpty)
+		}
+	}
 	b.labels++
-	f.label = b.labels
+	f.label, f.first = b.labels, b.labels
 	b.frames = append(b.frames, f)
 	b.keep()
 	switch op {
 	case opLoop:
 		b.flush(startLoop) // branches come back to here
 		b.enterLoop()
+		if f.unrolled {
+			b.openCopy(&b.frames[len(b.frames)-1])
+		}
 	case opIf:
 		b.branches++
 		b.price += priceOne
@@ -211,13 +221,25 @@ func (b *body) otherwise() {
 
 // close reads an end.
 func (b *body) close() {
-	f := b.frames[len(b.frames)-1]
+	f := &b.frames[len(b.frames)-1]
+	if f.copies > 0 {
+		b.closeCopy(f)
+		return
+	}
 	b.frames = b.frames[:len(b.frames)-1]
 	b.keep()
 	b.labels--
 	if f.op == opLoop {
 		b.nested--
-		b.leaveLoop()
+		b.leaveLoop(f)
+		if f.unrolled {
+			b.seg = append(b.seg, opEnd)
+			b.labels--
+		}
+		if f.left {
+			b.flush(startPlain)
+			b.dead = false
+		}
 	}
 	switch {
 	case len(b.frames) == 0:

@@ -85,6 +85,8 @@ type parser struct {
 	elems   int // elements so far
 	wants   map[string]bool
 
+	unrolled, maxUnrolled int // bytes written again in unrolled loops
+
 	newTypes      []byte // entries of the engine's types
 	newTypeIndex  map[string]uint32
 	meteredTypes  []uint32 // by type of the original; 0 if there is none yet
