@@ -1,6 +1,10 @@
 package meter
 
-import "bytes"
+import (
+	"bytes"
+	"maps"
+	"slices"
+)
 
 // build puts the new module together.
 func (p *parser) build() *Module {
@@ -18,22 +22,25 @@ func (p *parser) build() *Module {
 		return b
 	}
 
-	refuelType, nothing, answer := p.newTypes, p.newTypes+1, p.newTypes+2
-	out = appendSection(out, sectionType, section(p.newTypes+3, p.typeBytes, p.wrapBytes,
-		[]byte{0x60, 1, byte(I64), 1, byte(I64)}, []byte{0x60, 0, 0}, []byte{0x60, 0, 1, byte(I32)}))
-	hidden := p.hide(nothing, answer)
-	added := uint32(len(hidden.functions))
+	refuelType := p.newType([]ValueType{I64}, []ValueType{I64})
+	var start uint32
+	if m.HasStart {
+		start = p.entry(0, p.start)
+	}
+	tables, save, restore := p.hide()
+	whole := p.addFunction(newFunction{p.newType(nil, []ValueType{I32}), "whole", func(c []byte) []byte {
+		return append(c, opI32Const, 1)
+	}}) // the last, as the skeleton has it
+	newTypes, newCode, newNames := p.newFunctionEntries()
+	out = appendSection(out, sectionType, section(uint32(len(p.types)+len(p.newTypeIndex)), p.typeBytes, p.newTypes))
 
 	refuel := appendName(appendName(nil, RefuelModule), RefuelName)
 	refuel = appendU32(append(refuel, 0), refuelType)
 	out = appendSection(out, sectionImport, section(p.imported+1, p.imports, refuel))
 
-	functions := section(defined+added, p.funcBytes)
-	for _, f := range hidden.functions {
-		functions = appendU32(functions, f.typ)
-	}
-	out = appendSection(out, sectionFunction, functions)
-	if tables := append(p.tables, hidden.tables...); len(tables) > 0 {
+	defined += uint32(len(p.newFunctions))
+	out = appendSection(out, sectionFunction, section(defined, p.funcBytes, newTypes))
+	if tables := append(p.tables, tables...); len(tables) > 0 {
 		b := section(uint32(len(tables)))
 		for _, t := range tables {
 			b = t.limits.append(append(b, t.elem))
@@ -43,8 +50,8 @@ func (p *parser) build() *Module {
 	if m.HasMemory {
 		out = appendSection(out, sectionMemory, p.mem.append([]byte{1}))
 	}
-	out = appendSection(out, sectionGlobal, section(p.globals+1+hidden.nglobals, p.globalInit,
-		[]byte{byte(I64), 1, opI64Const, 0, opEnd}, hidden.globals))
+	out = appendSection(out, sectionGlobal, section(p.globals+1+p.newGlobalCount, p.globalInit,
+		[]byte{byte(I64), 1, opI64Const, 0, opEnd}, p.newGlobals))
 
 	exports := uint32(len(m.Exports))
 	b := p.exports
@@ -52,43 +59,52 @@ func (p *parser) build() *Module {
 		b = appendU32(append(appendName(b, name), kind), index)
 		exports++
 	}
-	export(FuelExport, 3, p.globals)
+	export(FuelExport, 3, p.fuelGlobal())
 	if m.HasStart {
-		export(StartExport, 0, p.shifted(p.start))
+		export(StartExport, 0, start)
 	}
 	for i, g := range m.Globals {
 		export(g.Export, 3, p.mutable[i])
 	}
-	for i, f := range hidden.functions {
-		export(f.export, 0, p.imported+1+defined+uint32(i))
+	if m.Saves {
+		export(SaveExport, 0, save)
+		export(RestoreExport, 0, restore)
 	}
+	export(WholeExport, 0, whole)
 	out = appendSection(out, sectionExport, section(exports, b))
 
-	if p.segments > 0 {
-		out = appendSection(out, sectionElement, p.elements)
+	segments := p.segments
+	if len(p.refs) > 0 {
+		// Functions that ref.func names must be declared in a segment, if they
+		// are not exported themselves.
+		segments++
+		p.elements = appendU32(append(p.elements, 3, 0), uint32(len(p.refs)))
+		for _, i := range slices.Sorted(maps.Keys(p.refs)) {
+			p.elements = appendU32(p.elements, i)
+		}
+	}
+	if segments > 0 {
+		out = appendSection(out, sectionElement, section(segments, p.elements))
 	}
 	takesData := p.takeData()
 	if p.hasCount && !takesData {
 		out = appendSection(out, sectionDataCount, appendU32(nil, p.dataCount))
 	}
-	code := section(defined+added, p.code)
-	for _, f := range hidden.functions {
-		code = append(appendU32(code, uint32(len(f.body))), f.body...)
-	}
+	code := section(defined, p.code, newCode)
 	before := len(out)
 	out = appendSection(out, sectionCode, code)
 	after := len(out)
 	if p.dataSegs > 0 && !takesData {
 		out = appendSection(out, sectionData, p.data)
 	}
-	if names := p.nameSection(); names != nil {
+	if names := p.nameSection(newNames); names != nil {
 		out = appendSection(out, sectionCustom, append(appendName(nil, "name"), names...))
 	}
 	m.Wasm = out
 
 	// The skeleton's functions are without locals or code.
-	code = appendU32(code[:0], defined+added)
-	for range defined + added - 1 {
+	code = appendU32(code[:0], defined)
+	for range defined - 1 {
 		code = append(code, 3, 0, opUnreachable, opEnd)
 	}
 	code = append(code, 4, 0, opI32Const, 0, opEnd)

@@ -56,14 +56,11 @@ type parser struct {
 	m Module
 
 	types       []Signature
-	typeBytes   []byte            // the type section's entries
-	wrapTypes   map[string]uint32 // results to the index of the type () -> results
-	wrapBytes   []byte            // their entries
-	newTypes    uint32            // types in the new module
-	imports     []byte            // import entries
-	imported    uint32            // function imports
-	funcTypes   []uint32          // of imported and defined functions
-	funcBytes   []byte            // the function section's entries
+	typeBytes   []byte   // the type section's entries
+	imports     []byte   // import entries
+	imported    uint32   // function imports
+	funcTypes   []uint32 // of imported and defined functions
+	funcBytes   []byte   // the function section's entries, rewritten
 	tables      []table
 	mem         limits
 	globals     uint32
@@ -71,9 +68,9 @@ type parser struct {
 	mutable     []uint32 // indices of m.Globals
 	exports     []byte   // export entries
 	start       uint32
-	elements    []byte // the element section, rewritten
+	elements    []byte // element entries, rewritten
 	segments    uint32 // element segments
-	code        []byte // the code section, rewritten
+	code        []byte // code entries, rewritten
 	codes       int
 	dataCount   uint32
 	hasCount    bool
@@ -82,7 +79,7 @@ type parser struct {
 	plainData   bool   // all segments are active, at constant offsets
 	segmentData []Data // those that are
 	hasInit     bool   // memory.init or data.drop is in the code
-	hasDrop     bool   // data.drop or elem.drop is
+	dropped     uint32 // global that says that a segment was dropped; 0 while nothing can do so
 	changed     uint32 // bit set of the tables that the code can change
 	kept        []kept
 	names       *reader         // the name section's contents
@@ -91,8 +88,22 @@ type parser struct {
 	locals  int // parameters, results and locals so far
 	carried int // values carried by blocks, branches and calls so far
 	merges  int // basic blocks times locals so far
-	refs    int // elements so far
+	elems   int // elements so far
 	wants   map[string]bool
+
+	unrolled, maxUnrolled int // bytes written again in unrolled loops
+
+	newTypes      []byte // entries of the engine's types
+	newTypeIndex  map[string]uint32
+	meteredTypes  []uint32 // by type of the original; 0 if there is none yet
+	newFunctions  []newFunction
+	aroundImports map[uint32]uint32
+	entries       map[uint32]uint32
+	refs          map[uint32]bool // functions of the new module that ref.func names in code
+
+	newGlobals     []byte // entries of the engine's globals
+	newGlobalCount uint32
+	scratch        [256][]uint32 // by type: globals for saving locals
 }
 
 // module reads the whole binary.
@@ -112,7 +123,10 @@ func (p *parser) module() {
 		fail(4, ErrNotWasm, "version %#x, want 1", version)
 	}
 	p.at = 8
-	p.wrapTypes = map[string]uint32{}
+	p.newTypeIndex = map[string]uint32{}
+	p.aroundImports = map[uint32]uint32{}
+	p.entries = map[uint32]uint32{}
+	p.refs = map[uint32]bool{}
 	p.declared = map[uint32]bool{}
 	p.wants = map[string]bool{}
 
@@ -242,7 +256,6 @@ func (p *parser) typeSection(s *reader) {
 		p.types = append(p.types, sig)
 	}
 	p.typeBytes = s.b[start:s.at]
-	p.newTypes = uint32(n)
 }
 
 // typeIndex reads an index of a type.
@@ -287,12 +300,11 @@ func (p *parser) importSection(s *reader) {
 }
 
 func (p *parser) functionSection(s *reader) {
-	n := s.count(maxFunctions, "functions")
-	start := s.at
-	for range n {
-		p.funcTypes = append(p.funcTypes, p.typeIndex(s, "function's type"))
+	for range s.count(maxFunctions, "functions") {
+		t := p.typeIndex(s, "function's type")
+		p.funcTypes = append(p.funcTypes, t)
+		p.funcBytes = appendU32(p.funcBytes, p.metered(t))
 	}
-	p.funcBytes = s.b[start:s.at]
 }
 
 // limits reads the limits of a table or memory.

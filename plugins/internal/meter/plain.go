@@ -38,7 +38,9 @@ func (b *body) plain(op byte) {
 			fail(at, ErrMalformed, "ref.func of function %d, which is neither exported nor in an element segment or global", i)
 		}
 		b.price += priceRefFunc
-		b.seg = appendU32(append(b.seg, opRefFunc), b.p.shifted(i))
+		f := b.p.reference(at, i)
+		b.p.refs[f] = true
+		b.seg = appendU32(append(b.seg, opRefFunc), f)
 		return
 	case opMisc:
 		b.misc()
@@ -58,6 +60,7 @@ func (b *body) misc() {
 	if op > miscTableFill {
 		fail(at, ErrMalformed, "unknown instruction 0xfc %#x", op)
 	}
+	drops := uint32(0)
 	data := func(what string) {
 		if !b.p.hasCount {
 			fail(b.at, ErrMalformed, "%s without a data count section", what)
@@ -79,7 +82,7 @@ func (b *body) misc() {
 	case miscDataDrop:
 		data("data.drop")
 		b.p.hasInit = true
-		b.p.drops("data.drop")
+		drops = b.p.drops("data.drop")
 	case miscMemoryCopy:
 		r.zero("memory.copy")
 		r.zero("memory.copy")
@@ -93,7 +96,7 @@ func (b *body) misc() {
 		b.bulk(0)
 	case miscElemDrop:
 		element("elem.drop")
-		b.p.drops("elem.drop")
+		drops = b.p.drops("elem.drop")
 	case miscTableCopy:
 		b.p.changes(table("table.copy"), "table.copy")
 		table("table.copy")
@@ -110,8 +113,8 @@ func (b *body) misc() {
 	}
 	b.price += priceOne
 	b.keep()
-	if op == miscDataDrop || op == miscElemDrop {
-		b.seg = appendU32(append(b.seg, opI32Const, 1, opGlobalSet), b.p.flag())
+	if drops != 0 {
+		b.seg = appendU32(append(b.seg, opI32Const, 1, opGlobalSet), drops)
 	}
 }
 
@@ -123,7 +126,7 @@ func (b *body) bulk(shift int64) {
 		return
 	}
 	b.usesAmounts = true
-	b.calls++
+	b.hasCall()
 	c := appendU32(append(b.seg, opLocalTee), b.amount)
 	c = appendU32(append(c, opLocalGet), b.fuel)
 	c = appendU32(append(c, opLocalGet), b.amount)
@@ -134,7 +137,7 @@ func (b *body) bulk(shift int64) {
 		c = appendS64(append(c, opI64Const), shift)
 		c = append(c, opI64ShrU)
 	}
-	c = b.settle(appendU32(append(c, opI64Sub, opLocalTee), b.fuel))
+	c = b.settle(appendU32(append(c, opI64Sub, opLocalSet), b.fuel))
 	b.seg = b.writeBack(c)
 }
 
@@ -147,7 +150,7 @@ func (b *body) grow(price int64) {
 		return
 	}
 	b.usesAmounts = true
-	b.calls++
+	b.hasCall()
 	b.seg = appendU32(append(b.seg, opLocalTee), b.amount)
 	b.keep()
 	c := appendU32(append(b.seg, opLocalTee), b.grown)
@@ -159,6 +162,6 @@ func (b *body) grow(price int64) {
 		c = append(c, opI64Mul)
 	}
 	c = appendU32(append(c, opLocalGet), b.grown)
-	c = append(c, opI32Const, 0x7f, opI32Ne, opI64ExtendI32U, opI64Mul, opI64Sub, opLocalTee)
+	c = append(c, opI32Const, 0x7f, opI32Ne, opI64ExtendI32U, opI64Mul, opI64Sub, opLocalSet)
 	b.seg = b.settle(appendU32(c, b.fuel))
 }

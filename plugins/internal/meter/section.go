@@ -15,15 +15,6 @@ func (p *parser) function(s *reader, what string) uint32 {
 	return i
 }
 
-// shifted is a function's index in the new module: the refuel import comes
-// after the other imports.
-func (p *parser) shifted(i uint32) uint32 {
-	if i >= p.imported {
-		return i + 1
-	}
-	return i
-}
-
 // index reads an index of n things.
 func (r *reader) index(n int, what string) uint32 {
 	at := r.at
@@ -35,7 +26,7 @@ func (r *reader) index(n int, what string) uint32 {
 }
 
 // constExpr reads a constant expression up to its end and appends it to b
-// with its function indices shifted.
+// with its functions' indices in the new module.
 func (p *parser) constExpr(b []byte, s *reader) []byte {
 	start := s.at
 	for {
@@ -64,7 +55,7 @@ func (p *parser) constExpr(b []byte, s *reader) []byte {
 		case opRefFunc:
 			i := p.function(s, "function index in a constant expression")
 			p.declared[i] = true
-			b = appendU32(append(b, opRefFunc), p.shifted(i))
+			b = appendU32(append(b, opRefFunc), p.reference(at, i))
 			continue
 		case opVector:
 			if sub := s.byte("constant expression"); sub != 0x0c {
@@ -128,7 +119,7 @@ func (p *parser) exportSection(s *reader) {
 			i = p.function(s, "exported function")
 			p.declared[i] = true
 			e.Type = p.types[p.funcTypes[i]]
-			i = p.shifted(i)
+			i = p.entry(at, i)
 		case 1:
 			i = s.index(len(p.tables), "exported table")
 		case 2:
@@ -161,7 +152,7 @@ func (p *parser) startSection(s *reader) {
 
 func (p *parser) elementSection(s *reader) {
 	n := s.count(maxElementSegments, "element segments")
-	b := appendU32(nil, uint32(n))
+	var b []byte
 	for range n {
 		at := s.at
 		flags := s.u32("element segment's flags")
@@ -186,7 +177,7 @@ func (p *parser) elementSection(s *reader) {
 			}
 		}
 		count := s.count(maxElements, "elements")
-		if p.refs += count; p.refs > maxElements {
+		if p.elems += count; p.elems > maxElements {
 			fail(at, ErrLimit, "more than %d elements in all segments", maxElements)
 		}
 		b = appendU32(b, uint32(count))
@@ -197,7 +188,7 @@ func (p *parser) elementSection(s *reader) {
 			}
 			i := p.function(s, "function in an element segment")
 			p.declared[i] = true
-			b = appendU32(b, p.shifted(i))
+			b = appendU32(b, p.reference(at, i))
 		}
 	}
 	p.elements, p.segments = b, uint32(n)

@@ -18,10 +18,14 @@ func (p *parser) changes(table uint32, instruction string) {
 	p.unmade("%s", instruction)
 }
 
-// drops notes that an instruction can drop a segment.
-func (p *parser) drops(instruction string) {
-	p.hasDrop = true
+// drops notes that an instruction can drop a segment, and returns the global
+// that is to say that it did.
+func (p *parser) drops(instruction string) uint32 {
 	p.unmade("%s", instruction)
+	if p.dropped == 0 {
+		p.dropped = p.newGlobal(I32)
+	}
+	return p.dropped
 }
 
 // unmakeable is Module.Unmakeable.
@@ -48,86 +52,55 @@ type kept struct {
 	t     ValueType
 }
 
-// flag is the index of the hidden global that says that a segment was dropped.
-func (p *parser) flag() uint32 { return p.globals + 1 }
-
-// function is one that is added to the module.
-type function struct {
-	export string
-	typ    uint32
-	body   []byte // with its locals
-}
-
-// hidden is what is added to the module to save and restore the state that the
-// host can't reach: copies of the tables that can change and of the vector and
-// reference globals, a flag for dropped segments, and two functions.
-type hidden struct {
-	tables    []table
-	globals   []byte // global entries
-	nglobals  uint32
-	functions []function
-}
-
-// hide makes what is hidden in the module. The types are the indices of
-// () -> () and () -> (i32).
-func (p *parser) hide(nothing, answer uint32) (h hidden) {
-	whole := function{WholeExport, answer, []byte{0, opI32Const, 1, opEnd}}
-	defer func() { h.functions = append(h.functions, whole) }() // the last, see build
+// hide adds what saves and restores the state that the host can't reach: copies
+// of the vector and reference globals and of the tables that can change, which
+// it returns, and two functions.
+func (p *parser) hide() (tables []table, save, restore uint32) {
 	if len(p.wants) == 0 {
-		return h
+		return nil, 0, 0
 	}
-	var save, restore, fits []byte
+	var saved, fits, restored []byte
 	refuse := []byte{opIf, typeEmpty, opI32Const, 0, opReturn, opEnd}
-	copyGlobal := func(c []byte, to, from uint32) []byte {
-		c = appendU32(append(c, opGlobalGet), from)
-		return appendU32(append(c, opGlobalSet), to)
+	if p.dropped != 0 {
+		saved = appendU32(append(saved, opI32Const, 0, opGlobalSet), p.dropped)
+		fits = append(appendU32(append(fits, opGlobalGet), p.dropped), refuse...)
 	}
-	h.globals = append(h.globals, byte(I32), 1, opI32Const, 0, opEnd)
-	h.nglobals = 1
-	fits = append(appendU32(append(fits, opGlobalGet), p.flag()), refuse...)
-	save = appendU32(append(save, opI32Const, 0, opGlobalSet), p.flag())
 	for _, g := range p.kept {
-		h.globals = append(h.globals, byte(g.t), 1)
-		if g.t == V128 {
-			h.globals = append(h.globals, opVector, vectorConst)
-			h.globals = append(h.globals, make([]byte, 16)...)
-		} else {
-			h.globals = append(h.globals, opRefNull, byte(g.t))
+		own := p.newGlobal(g.t)
+		saved = appendU32(append(appendU32(append(saved, opGlobalGet), g.index), opGlobalSet), own)
+		restored = appendU32(append(appendU32(append(restored, opGlobalGet), own), opGlobalSet), g.index)
+	}
+	misc := func(c []byte, op byte, indices ...uint32) []byte {
+		c = append(c, opMisc, op)
+		for _, i := range indices {
+			c = appendU32(c, i)
 		}
-		h.globals = append(h.globals, opEnd)
-		own := p.flag() + h.nglobals
-		h.nglobals++
-		save, restore = copyGlobal(save, own, g.index), copyGlobal(restore, g.index, own)
+		return c
 	}
 	for i, t := range p.tables {
 		if p.changed>>i&1 == 0 {
 			continue
 		}
-		from, own := uint32(i), uint32(len(p.tables)+len(h.tables))
-		misc := func(c []byte, op byte, indices ...uint32) []byte {
-			c = append(c, opMisc, op)
-			for _, index := range indices {
-				c = appendU32(c, index)
-			}
-			return c
-		}
+		from, own := uint32(i), uint32(len(p.tables)+len(tables))
 		t.min = 0
-		h.tables = append(h.tables, t)
-		save = misc(append(save, opRefNull, t.elem), miscTableSize, from)
-		save = append(misc(save, miscTableGrow, own), opDrop)
-		save = misc(append(save, opI32Const, 0, opI32Const, 0), miscTableSize, from)
-		save = misc(save, miscTableCopy, own, from)
+		tables = append(tables, t)
+		saved = misc(append(saved, opRefNull, t.elem), miscTableSize, from)
+		saved = append(misc(saved, miscTableGrow, own), opDrop)
+		saved = misc(append(saved, opI32Const, 0, opI32Const, 0), miscTableSize, from)
+		saved = misc(saved, miscTableCopy, own, from)
 		fits = misc(misc(fits, miscTableSize, from), miscTableSize, own)
 		fits = append(append(fits, opI32Ne), refuse...)
-		restore = misc(append(restore, opI32Const, 0, opI32Const, 0), miscTableSize, own)
-		restore = misc(restore, miscTableCopy, from, own)
+		restored = misc(append(restored, opI32Const, 0, opI32Const, 0), miscTableSize, own)
+		restored = misc(restored, miscTableCopy, from, own)
 	}
-	h.functions = []function{
-		{SaveExport, nothing, append(append([]byte{0}, save...), opEnd)},
-		{RestoreExport, answer, append(append(append([]byte{0}, fits...), restore...), opI32Const, 1, opEnd)},
-	}
+	save = p.addFunction(newFunction{p.newType(nil, nil), "save", func(c []byte) []byte {
+		return append(c, saved...)
+	}})
+	restore = p.addFunction(newFunction{p.newType(nil, []ValueType{I32}), "restore", func(c []byte) []byte {
+		return append(append(append(c, fits...), restored...), opI32Const, 1)
+	}})
 	p.m.Saves = true
-	return h
+	return tables, save, restore
 }
 
 // takeData takes the active data segments out of the module where the host can
