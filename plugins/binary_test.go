@@ -38,8 +38,8 @@ func section(id int, parts ...any) []byte {
 	return cat(id, uleb(len(body)), body)
 }
 
-// binary is a module of sections.
-func binary(sections ...[]byte) []byte {
+// wasmOf is a module of sections.
+func wasmOf(sections ...[]byte) []byte {
 	return cat("\x00asm\x01\x00\x00\x00", bytes.Join(sections, nil))
 }
 
@@ -60,5 +60,5 @@ func bodies(b ...[]byte) []byte {
 // oneFunction is a module whose function of type () is exported as "run" and
 // given without its size and last end: groups of locals, then code.
 func oneFunction(body ...any) []byte {
-	return binary(section(1, 1, 0x60, 0, 0), section(3, 1, 0), section(7, 1, named("run"), 0, 0), bodies(cat(body...)))
+	return wasmOf(section(1, 1, 0x60, 0, 0), section(3, 1, 0), section(7, 1, named("run"), 0, 0), bodies(cat(body...)))
 }

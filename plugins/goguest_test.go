@@ -39,12 +39,13 @@ var buildGoGuest = sync.OnceValues(func() ([]byte, error) {
 var goCache string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "goguest-cache")
+	dir, err := os.MkdirTemp("", "plugins-test")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	goCache = dir
+	goCache = filepath.Join(dir, "cache")
+	registryTemp = dir
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)

@@ -17,7 +17,7 @@ func chain(n, calls int) []byte {
 		all[i] = cat(0, bytes.Repeat(cat(0x10, uleb(i+1)), calls))
 	}
 	all[n-1] = cat(0, nop)
-	return binary(section(1, 1, 0x60, 0, 0), section(3, vector(n, 0)), section(7, 1, named("run"), 0, 0), bodies(all...))
+	return wasmOf(section(1, 1, 0x60, 0, 0), section(3, vector(n, 0)), section(7, 1, named("run"), 0, 0), bodies(all...))
 }
 
 // endlessWith is a function with n locals of i64 that goes round for ever, and
@@ -36,7 +36,7 @@ func wide(n int) []byte {
 	}
 	zeros := bytes.Repeat([]byte{0x42, 0}, n)
 	drops := bytes.Repeat([]byte{0x1a}, n)
-	return binary(section(1, 2, 0x60, 0, 0, 0x60, vector(n, 0x7e), vector(n, 0x7e)),
+	return wasmOf(section(1, 2, 0x60, 0, 0, 0x60, vector(n, 0x7e), vector(n, 0x7e)),
 		section(3, 2, 0, 1), section(7, 1, named("run"), 0, 0),
 		bodies(cat(0, zeros, 0x10, 1, drops), cat(0, gets, 0x10, 1)))
 }
@@ -82,7 +82,7 @@ func manyNames(n, size int) []byte {
 		names = cat(names, uleb(i), named(fmt.Sprintf("\x1b[31m\n%06d%s", i, strings.Repeat("x", size))))
 	}
 	all[n-1] = cat(0, 0x00)
-	return binary(section(1, 1, 0x60, 0, 0), section(3, vector(n, 0)), section(7, 1, named("run"), 0, 0), bodies(all...),
+	return wasmOf(section(1, 1, 0x60, 0, 0), section(3, vector(n, 0)), section(7, 1, named("run"), 0, 0), bodies(all...),
 		section(0, named("name"), section(0, named(strings.Repeat("m", size))), section(1, names)))
 }
 
@@ -94,7 +94,7 @@ func brokenNames(n int) []byte {
 // unwinding is a function that calls itself so often and on the way back does
 // so many instructions in each call, without a loop or a call.
 func unwinding(depth, instructions int) []byte {
-	return binary(section(1, 2, 0x60, 0, 0, 0x60, 1, 0x7f, 0), section(3, 2, 0, 1), section(7, 1, named("run"), 0, 0),
+	return wasmOf(section(1, 2, 0x60, 0, 0, 0x60, 1, 0x7f, 0), section(3, 2, 0, 1), section(7, 1, named("run"), 0, 0),
 		bodies(cat(0, 0x41, sleb(depth), 0x10, 1),
 			cat(0, 0x20, 0, 0x04, 0x40, 0x20, 0, 0x41, 1, 0x6b, 0x10, 1, 0x0b, bytes.Repeat([]byte{nop}, instructions))))
 }

@@ -31,7 +31,7 @@ type hostile struct {
 	// Of one that is run:
 	runs []attempt
 
-	large bool // takes the compiler long
+	large bool // takes the rewriter or the compiler long
 }
 
 // attempt is one invocation of a hostile module.
@@ -98,8 +98,8 @@ var hostiles = []hostile{
 	// A tail call with more parameters than there are registers takes stack in wazero.
 	{name: "tail_call", runs: append(each(exhausted[0], "self", "pair", "indirect"), each(overflows[0], "growing")...)},
 	// 9,999 calls, and a nop.
-	{name: "chain", wasm: func() []byte { return chain(10_000, 1) }, runs: []attempt{{want: plugins.OK, fuel: 10_000}}},
-	{name: "chain_twice", wasm: func() []byte { return chain(10_000, 2) }, runs: exhausted},
+	{name: "chain", wasm: func() []byte { return chain(10_000, 1) }, runs: []attempt{{want: plugins.OK, fuel: 10_000}}, large: true},
+	{name: "chain_twice", wasm: func() []byte { return chain(10_000, 2) }, runs: exhausted, large: true},
 
 	// Initialisation.
 	{name: "start_endless", step: "initialising", is: plugins.ErrInit, want: "fuel spent: 20000000 of 20000000"},
@@ -129,7 +129,7 @@ var hostiles = []hostile{
 			{export: "only_return", want: plugins.OK, fuel: 1},
 		})},
 	{name: "br_table_fan", runs: exhausted},
-	{name: "labels", wasm: func() []byte { return fan(20_000) }, runs: exhausted},
+	{name: "labels", wasm: func() []byte { return fan(20_000) }, runs: exhausted, large: true},
 	{name: "labels_more", wasm: func() []byte { return fan(20_001) }, step: "parsing", is: plugins.ErrLimit, want: "20001 labels of br_table"},
 	{name: "blocks", wasm: func() []byte { return nested(9_999, 0x02) }, runs: []attempt{{want: plugins.OK, fuel: 1}}, large: true},
 	{name: "blocks_more", wasm: func() []byte { return nested(10_001, 0x02) }, step: "parsing", is: plugins.ErrLimit, want: "nested more than 10000 deep"},
@@ -147,7 +147,7 @@ var hostiles = []hostile{
 		return oneFunction(2, uleb(0xffffffff), 0x7e, uleb(0xffffffff), 0x7e)
 	}, step: "parsing", is: plugins.ErrLimit, want: "function with more than 50000 locals"},
 	{name: "joins", wasm: func() []byte { return joins(500, 100) }, runs: exhausted},
-	{name: "joins_more", wasm: func() []byte { return joins(10_000, 1000) }, step: "parsing", is: plugins.ErrLimit, want: "basic blocks times locals"},
+	{name: "joins_more", wasm: func() []byte { return joins(10_000, 1000) }, step: "parsing", is: plugins.ErrLimit, want: "basic blocks times locals", large: true},
 	{name: "parameters_more", wasm: func() []byte { return wide(1001) }, step: "parsing", is: plugins.ErrLimit, want: "1001 parameters"},
 
 	// Our names, and our function.
@@ -170,28 +170,28 @@ var hostiles = []hostile{
 	{name: "refuel_tail_called", wasm: func() []byte { return oneFunction(0, 0x42, 0, 0x12, 1) }, step: "parsing", is: plugins.ErrMalformed, want: "called function is 1"},
 	{name: "refuel_referred_to", wasm: func() []byte { return oneFunction(0, 0xd2, 1, 0x1a) }, step: "parsing", is: plugins.ErrMalformed, want: "ref.func's function is 1"},
 	{name: "refuel_in_table", wasm: func() []byte {
-		return binary(section(4, 1, 0x70, 0, 1), section(9, 1, 0, 0x41, 0, 0x0b, 1, 0))
+		return wasmOf(section(4, 1, 0x70, 0, 1), section(9, 1, 0, 0x41, 0, 0x0b, 1, 0))
 	}, step: "parsing", is: plugins.ErrMalformed, want: "function in an element segment is 0"},
-	{name: "refuel_as_start", wasm: func() []byte { return binary(section(8, 0)) }, step: "parsing", is: plugins.ErrMalformed, want: "start function is 0"},
-	{name: "refuel_exported", wasm: func() []byte { return binary(section(7, 1, named("f"), 0, 0)) }, step: "parsing", is: plugins.ErrMalformed, want: "exported function is 0"},
+	{name: "refuel_as_start", wasm: func() []byte { return wasmOf(section(8, 0)) }, step: "parsing", is: plugins.ErrMalformed, want: "start function is 0"},
+	{name: "refuel_exported", wasm: func() []byte { return wasmOf(section(7, 1, named("f"), 0, 0)) }, step: "parsing", is: plugins.ErrMalformed, want: "exported function is 0"},
 	{name: "balance_set", wasm: func() []byte { return oneFunction(0, 0x42, 0, 0x24, 0) }, step: "parsing", is: plugins.ErrMalformed, want: "global index is 0, the module has 0"},
-	{name: "balance_exported", wasm: func() []byte { return binary(section(7, 1, named("g"), 3, 0)) }, step: "parsing", is: plugins.ErrMalformed, want: "exported global is 0"},
+	{name: "balance_exported", wasm: func() []byte { return wasmOf(section(7, 1, named("g"), 3, 0)) }, step: "parsing", is: plugins.ErrMalformed, want: "exported global is 0"},
 	{name: "balance_as_local", wasm: func() []byte { return oneFunction(0, 0x42, 0, 0x21, 0) }, step: "parsing", is: plugins.ErrMalformed, want: "local index is 0"},
 	{name: "branch_beyond", wasm: func() []byte { return oneFunction(0, 0x0c, 1) }, step: "parsing", is: plugins.ErrMalformed, want: "branch depth is 1"},
 
 	// Names.
-	{name: "names", wasm: func() []byte { return manyNames(1000, 900) }, runs: []attempt{{want: plugins.Trap, message: "wasm unreachable"}}},
+	{name: "names", wasm: func() []byte { return manyNames(1000, 900) }, runs: []attempt{{want: plugins.Trap, message: "wasm unreachable"}}, large: true},
 	{name: "names_long", wasm: func() []byte { return manyNames(10, 90_000) }, runs: []attempt{{want: plugins.Trap, message: "wasm unreachable"}}},
 	{name: "names_missing", wasm: func() []byte { return brokenNames(1 << 28) }, runs: []attempt{{want: plugins.Trap, message: "wasm unreachable"}}},
 	{name: "names_many", wasm: func() []byte { return brokenNames(0xffffffff) }, runs: []attempt{{want: plugins.Trap, message: "wasm unreachable"}}},
 	{name: "export_long", wasm: func() []byte {
-		return binary(section(5, 1, 0, 1), section(7, 1, named(strings.Repeat("x", 100_001)), 2, 0))
+		return wasmOf(section(5, 1, 0, 1), section(7, 1, named(strings.Repeat("x", 100_001)), 2, 0))
 	}, step: "parsing", is: plugins.ErrLimit, want: "100001 bytes"},
 	{name: "import_long", wasm: func() []byte {
-		return binary(section(1, 1, 0x60, 0, 0), section(2, 1, named(strings.Repeat("\x07", 100_000)), named("\n"), 0, 0))
+		return wasmOf(section(1, 1, 0x60, 0, 0), section(2, 1, named(strings.Repeat("\x07", 100_000)), named("\n"), 0, 0))
 	}, step: "linking", is: plugins.ErrImport, want: "unknown import \"????"},
 	{name: "imports_many", wasm: func() []byte {
-		return binary(section(1, 1, 0x60, 0, 0), section(2, vector(10_000, named("env"), named("f"), 0, 0)))
+		return wasmOf(section(1, 1, 0x60, 0, 0), section(2, vector(10_000, named("env"), named("f"), 0, 0)))
 	}, step: "linking", is: plugins.ErrImport, want: "unknown import \"env\" \"f\" ()"},
 	{name: "custom_sections", wasm: func() []byte {
 		return cat(oneFunction(0, nop), vector(100_000, section(0, named("x")))[3:])
@@ -203,28 +203,28 @@ var hostiles = []hostile{
 	{name: "overlong_constant", wasm: func() []byte {
 		return oneFunction(0, 0x42, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0, 0x1a)
 	}, step: "parsing", is: plugins.ErrMalformed, want: "too long"},
-	{name: "overlong_section", wasm: func() []byte { return binary(cat(5, 0x83, 0x80, 0x80, 0x80, 0x80, 0, 1, 0, 1)) }, step: "parsing", is: plugins.ErrMalformed, want: "too long"},
+	{name: "overlong_section", wasm: func() []byte { return wasmOf(cat(5, 0x83, 0x80, 0x80, 0x80, 0x80, 0, 1, 0, 1)) }, step: "parsing", is: plugins.ErrMalformed, want: "too long"},
 	// As long as it may be is no fault.
 	{name: "long_index", wasm: func() []byte {
 		return oneFunction(0, 0x03, 0x40, 0x10, 0x80, 0x80, 0x80, 0x80, 0, 0x0c, 0x80, 0x80, 0x80, 0x80, 0, 0x0b)
 	}, runs: overflows},
-	{name: "order", wasm: func() []byte { return binary(section(5, 1, 0, 1), section(3, 0)) }, step: "parsing", is: plugins.ErrMalformed, want: "function section twice or out of order"},
-	{name: "twice", wasm: func() []byte { return binary(section(5, 1, 0, 1), section(5, 1, 0, 1)) }, step: "parsing", is: plugins.ErrMalformed, want: "memory section twice or out of order"},
-	{name: "unknown_section", wasm: func() []byte { return binary(section(42, 1)) }, step: "parsing", is: plugins.ErrMalformed, want: "unknown section id 42"},
-	{name: "section_beyond", wasm: func() []byte { return binary(cat(1, uleb(0xffffffff), 1)) }, step: "parsing", is: plugins.ErrMalformed, want: "needs 4294967295 bytes"},
-	{name: "types_missing", wasm: func() []byte { return binary(section(1, uleb(0xffffffff))) }, step: "parsing", is: plugins.ErrMalformed, want: "4294967295 types in 0 bytes"},
+	{name: "order", wasm: func() []byte { return wasmOf(section(5, 1, 0, 1), section(3, 0)) }, step: "parsing", is: plugins.ErrMalformed, want: "function section twice or out of order"},
+	{name: "twice", wasm: func() []byte { return wasmOf(section(5, 1, 0, 1), section(5, 1, 0, 1)) }, step: "parsing", is: plugins.ErrMalformed, want: "memory section twice or out of order"},
+	{name: "unknown_section", wasm: func() []byte { return wasmOf(section(42, 1)) }, step: "parsing", is: plugins.ErrMalformed, want: "unknown section id 42"},
+	{name: "section_beyond", wasm: func() []byte { return wasmOf(cat(1, uleb(0xffffffff), 1)) }, step: "parsing", is: plugins.ErrMalformed, want: "needs 4294967295 bytes"},
+	{name: "types_missing", wasm: func() []byte { return wasmOf(section(1, uleb(0xffffffff))) }, step: "parsing", is: plugins.ErrMalformed, want: "4294967295 types in 0 bytes"},
 	{name: "elements_missing", wasm: func() []byte {
-		return binary(section(4, 1, 0x70, 0, 1), section(9, 1, 0, 0x41, 0, 0x0b, uleb(1<<31)))
+		return wasmOf(section(4, 1, 0x70, 0, 1), section(9, 1, 0, 0x41, 0, 0x0b, uleb(1<<31)))
 	}, step: "parsing", is: plugins.ErrMalformed, want: "2147483648"},
-	{name: "functions_missing", wasm: func() []byte { return binary(section(1, 1, 0x60, 0, 0), section(3, vector(1000, 0))) }, step: "parsing", is: plugins.ErrMalformed, want: "1000 functions declared and 0 defined"},
+	{name: "functions_missing", wasm: func() []byte { return wasmOf(section(1, 1, 0x60, 0, 0), section(3, vector(1000, 0))) }, step: "parsing", is: plugins.ErrMalformed, want: "1000 functions declared and 0 defined"},
 	{name: "functions_many", wasm: func() []byte {
-		return binary(section(1, 1, 0x60, 0, 0), section(3, vector(200_001, 0)))
+		return wasmOf(section(1, 1, 0x60, 0, 0), section(3, vector(200_001, 0)))
 	}, step: "parsing", is: plugins.ErrLimit, want: "200001 functions"},
 	{name: "body_beyond", wasm: func() []byte {
-		return binary(section(1, 1, 0x60, 0, 0), section(3, 1, 0), section(10, 1, 100, 0, 0x0b))
+		return wasmOf(section(1, 1, 0x60, 0, 0), section(3, 1, 0), section(10, 1, 100, 0, 0x0b))
 	}, step: "parsing", is: plugins.ErrMalformed, want: "function body needs 100 bytes"},
 	{name: "body_without_end", wasm: func() []byte {
-		return binary(section(1, 1, 0x60, 0, 0), section(3, 1, 0), section(10, 1, 2, 0, nop))
+		return wasmOf(section(1, 1, 0x60, 0, 0), section(3, 1, 0), section(10, 1, 2, 0, nop))
 	}, step: "parsing", is: plugins.ErrMalformed, want: "unexpected end"},
 	{name: "stack_underflow", wasm: func() []byte { return oneFunction(0, 0x1a) }, step: "compiling", is: plugins.ErrMalformed},
 	{name: "threads", step: "parsing", is: plugins.ErrUnsupported, want: "threads"},
@@ -302,7 +302,7 @@ func (n *neighbour) end() {
 func TestHostileModulesHarmNobody(t *testing.T) {
 	for _, h := range hostiles {
 		if h.large && raceEnabled {
-			continue // compiling has no concurrency of its own, and takes ten times longer
+			continue // loading has no concurrency of its own, and takes ten times longer
 		}
 		t.Run(h.name, func(t *testing.T) {
 			wasm := h.binary(t)
