@@ -12,7 +12,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 # What comes from outside: clients' frames, configuration, modules, guests' requests, audio, recordings.
 FUZZTIME := 3s
 FUZZ := host/stream:FuzzDecodeClient host/config:FuzzLoad host/apps:FuzzRequest host/apps:FuzzManifest \
-	host/audio:FuzzBuffer plugins:FuzzLoad plugins/internal/meter:FuzzRewrite plugins/internal/meter:FuzzGenerated \
+	host/audio:FuzzBuffer plugins:FuzzLoad plugins:FuzzEngine plugins/internal/meter:FuzzRewrite plugins/internal/meter:FuzzGenerated \
 	sdk/event:FuzzAudio cmd/auricle/wav:FuzzOpen
 
 .PHONY: run serve build host apps test lint fuzz clean
@@ -38,7 +38,7 @@ FORCE:
 
 # The race detector needs a C compiler; without one, the tests run without it.
 # It slows compiling modules down tenfold, so what has no concurrency of its own
-# runs without it: the rewriter, and the command's scripts.
+# runs without it: the rewriter, the command's scripts, and large modules.
 RACE   := $(if $(shell command -v $$(go env CC) 2>/dev/null),-race)
 SERIAL := ./plugins/internal/meter ./cmd/auricle
 
@@ -49,6 +49,7 @@ test: lint build fuzz
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) $$(go list ./... | grep -vxF "$$(go list $(SERIAL))")
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -skip 'TestScripts|TestStreamPlaysToAHost' ./cmd/auricle
 	go test $(SERIAL)
+	$(if $(RACE),go test -run 'Hostile|Strangers' ./plugins)
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }

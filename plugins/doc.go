@@ -53,8 +53,9 @@
 //     module's own declared maximum, or beyond the 4 GiB that there can be, is
 //     no refusal of the host's.
 //
-// A *RunError has a line for people and, for traps, the guest's functions by
-// the names in its name section.
+// A *RunError has a line for people and says where the guest was: its functions
+// by the names in its name section, the fuel spent of the limit, and the last
+// lines that it wrote.
 //
 // # Fuel
 //

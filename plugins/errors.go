@@ -69,32 +69,70 @@ func (e *ImportError) Error() string {
 // Unwrap returns ErrImport.
 func (e *ImportError) Unwrap() error { return ErrImport }
 
-// RunError says how an invocation ended badly. It is what Result.Err holds.
+// RunError says how an invocation ended badly, and where in the guest. It is
+// what Result.Err holds.
 type RunError struct {
-	Outcome  Outcome
-	Message  string   // one line, for people
-	Stack    []string // the guest's functions, innermost first, as far as they are known; names are the guest's, cleaned of control characters
-	ExitCode uint32   // what the guest gave to proc_exit, when it did
-	Err      error    // what a host function failed with, else nil
+	Outcome Outcome
+	Message string // one line, for people
+
+	// Stack is the guest's functions, innermost first, by the names in its name
+	// section: of a trap, where it happened; of an invocation that was ended,
+	// where the guest was then. Names are the guest's, cleaned of control
+	// characters. Empty where it is not known, as of a guest that ran out of fuel
+	// with its last instructions.
+	Stack []string
+	// Fuel is what the invocation used of FuelLimit: Result.Fuel and Limits.Fuel.
+	Fuel, FuelLimit uint64
+	// LastLines are the last lines that the guest wrote to stdout and stderr in
+	// this invocation, oldest first, cleaned of control characters: at most 20,
+	// of the last 2 KiB. A line whose beginning is lost starts with "…".
+	LastLines []string
+
+	ExitCode uint32 // what the guest gave to proc_exit, when it did
+	Err      error  // what a host function failed with, else nil
 }
 
-// Error returns the message, without the stack.
+// Error returns the message, one line; Report has the rest.
 func (e *RunError) Error() string { return e.Message }
 
 // Unwrap returns the host function's error, if one ended the invocation.
 func (e *RunError) Unwrap() error { return e.Err }
 
+// Report returns all that a guest's author may want to know, on several lines:
+// the message, the fuel, the stack, and the last lines that the guest wrote.
+func (e *RunError) Report() string {
+	var b strings.Builder
+	b.WriteString(e.Message)
+	fmt.Fprintf(&b, "\nfuel: %d of %d", e.Fuel, e.FuelLimit)
+	for _, f := range e.Stack {
+		b.WriteString("\n    at " + f)
+	}
+	if len(e.LastLines) > 0 {
+		b.WriteString("\nlast lines written:")
+	}
+	for _, l := range e.LastLines {
+		b.WriteString("\n    " + l)
+	}
+	return b.String()
+}
+
 // maxName is how much of a name that a guest chose is repeated in errors.
 const maxName = 200
 
-// clean makes a string that a guest chose fit for one line of a log.
-func clean(s string) string {
-	long := len(s) > maxName
+// clean makes a name that a guest chose fit for one line of a log.
+func clean(s string) string { return cleanTo(s, maxName) }
+
+// cleanTo makes a string that a guest chose fit for one line of a log, of at
+// most n bytes and an ellipsis.
+func cleanTo(s string, n int) string {
+	long := len(s) > n
 	if long {
-		s = s[:maxName]
+		s = s[:n]
 	}
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r <= 0x9f || r == 0x2028 || r == 0x2029 {
+		switch {
+		case r < ' ', r >= 0x7f && r <= 0x9f, r == 0xfffd,
+			r >= 0x2028 && r <= 0x202e, r >= 0x2066 && r <= 0x2069: // line ends, and what turns the writing's direction
 			return '?'
 		}
 		return r

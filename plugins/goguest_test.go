@@ -49,12 +49,13 @@ func TestMain(m *testing.M) {
 	if mode := os.Getenv(compilerEnv); mode != "" {
 		os.Exit(compilerProcess(mode))
 	}
-	dir, err := os.MkdirTemp("", "goguest-cache")
+	dir, err := os.MkdirTemp("", "plugins-test")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	goCache = dir
+	goCache = filepath.Join(dir, "cache")
+	registryTemp = dir
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)

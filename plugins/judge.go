@@ -19,7 +19,8 @@ const (
 )
 
 // judge says what the error of wazero's call means: nil for a good end, what
-// the guest did wrong, or a fault of the host's.
+// the guest did wrong (its fuel and last lines are finish's to fill in), or a
+// fault of the host's.
 func (r *run) judge(err error) (*RunError, error) {
 	if err == nil {
 		return nil, nil

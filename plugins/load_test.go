@@ -125,10 +125,11 @@ func TestUnusableCacheDirIsRefused(t *testing.T) {
 
 func FuzzLoad(f *testing.F) {
 	seeds, err := filepath.Glob("testdata/*.wasm")
-	if err != nil || len(seeds) == 0 {
+	hostile, err2 := filepath.Glob("testdata/hostile/*.wasm")
+	if err := errors.Join(err, err2); err != nil || len(seeds) == 0 || len(hostile) == 0 {
 		f.Fatal("no seeds: ", err)
 	}
-	for _, s := range seeds {
+	for _, s := range append(seeds, hostile...) {
 		b, err := os.ReadFile(s)
 		if err != nil {
 			f.Fatal(err)

@@ -8,7 +8,11 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/auricle-dev/auricle/plugins/internal/meter"
 )
 
 // run is one invocation while it goes on. It is the context that wazero hands
@@ -34,6 +38,7 @@ type run struct {
 	slept        time.Duration // without really waiting
 
 	random *rand.ChaCha8 // made when first asked for
+	wrote  lastLines     // to stdout and stderr
 
 	ended error // *stop or *abandoned once the invocation is over, before wazero knows
 	used  int64 // fuel used when refuel ended the run; -1 if it did not
@@ -316,9 +321,11 @@ func (r *run) finish(values []uint64, err error) (Result, error) {
 	switch {
 	case res.Fuel > r.limits.Fuel, bad != nil && bad.Outcome == FuelExhausted:
 		res.Fuel = r.limits.Fuel
-		if bad == nil || bad.Outcome != FuelExhausted {
-			bad = &RunError{Outcome: FuelExhausted, Message: r.fuelSpent()}
+		exhausted := &RunError{Outcome: FuelExhausted, Message: r.fuelSpent()}
+		if bad != nil {
+			exhausted.Stack = bad.Stack
 		}
+		bad = exhausted
 	case bad == nil:
 		res.Outcome, res.Values = OK, values
 		return res, nil
@@ -327,6 +334,8 @@ func (r *run) finish(values []uint64, err error) (Result, error) {
 			formatBytes(r.inst.mem.limit), formatBytes(r.inst.mem.refused), bad.Message)
 		bad.Outcome = MemoryExceeded
 	}
+	bad.Stack = slices.DeleteFunc(bad.Stack, func(f string) bool { return strings.HasPrefix(f, meter.Reserved) })
+	bad.Fuel, bad.FuelLimit, bad.LastLines = res.Fuel, r.limits.Fuel, r.wrote.lines()
 	res.Outcome, res.Err = bad.Outcome, bad
 	return res, nil
 }

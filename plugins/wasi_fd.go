@@ -95,13 +95,14 @@ func fdWrite(c *Call, p []uint64) (errno, error) {
 	return success, nil
 }
 
-// print hands b to Invocation.Stderr.
+// print hands b to Invocation.Stderr, and keeps the end of it for a RunError.
 func (c *Call) print(b []byte) (errno, error) {
 	for len(b) > 0 {
 		n := min(len(b), writePiece)
 		if err := c.Charge(uint64(n) * byteFuel); err != nil {
 			return 0, err
 		}
+		c.r.wrote.add(b[:n])
 		if w := c.r.inv.Stderr; w != nil && w != io.Discard {
 			if _, err := w.Write(b[:n]); err != nil {
 				return ioError, nil

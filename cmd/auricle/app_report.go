@@ -21,6 +21,7 @@ type runLine struct {
 	Invocation  string          `json:"invocation"`
 	Outcome     plugins.Outcome `json:"outcome"`
 	Error       string          `json:"error"` // "" when the outcome is ok
+	Stack       []string        `json:"stack,omitempty"`
 	Fuel        uint64          `json:"fuel"`
 	FuelLimit   uint64          `json:"fuel_limit"`
 	WallMicros  int64           `json:"wall_us"`
@@ -44,7 +45,7 @@ func (r *runJSON) Begin(*apps.App) error { return nil }
 
 func (r *runJSON) Event(_ appEvent, inv apps.Invocation) error {
 	line := runLine{
-		Event: inv.Kind.String(), Invocation: inv.ID, Outcome: inv.Outcome, Error: inv.Err,
+		Event: inv.Kind.String(), Invocation: inv.ID, Outcome: inv.Outcome, Error: inv.Err, Stack: inv.Stack,
 		Fuel: inv.Fuel, FuelLimit: inv.FuelLimit, WallMicros: inv.Wall.Microseconds(), MemoryBytes: inv.MemoryBytes,
 		Outputs: []runOutput{}, Log: []runLog{}, LogCut: inv.LogCut,
 	}
@@ -82,6 +83,9 @@ func (r *runText) Begin(app *apps.App) error {
 // runIndent is where the lines below an event begin.
 const runIndent = 11
 
+// maxFrames is how much of a stack is shown to people.
+const maxFrames = 12
+
 func (r *runText) Event(ev appEvent, inv apps.Invocation) error {
 	r.outcomes[inv.Outcome]++
 	r.fuel = append(r.fuel, inv.Fuel)
@@ -96,6 +100,12 @@ func (r *runText) Event(ev appEvent, inv apps.Invocation) error {
 	below := strings.Repeat(" ", runIndent)
 	if inv.Outcome != plugins.OK {
 		r.out.printf("%s%s\n", below, r.style.bad(indented(printableLines(inv.Err), runIndent)))
+	}
+	for _, f := range inv.Stack[:min(len(inv.Stack), maxFrames)] {
+		r.out.printf("%s    at %s\n", below, printable(f))
+	}
+	if more := len(inv.Stack) - maxFrames; more > 0 {
+		r.out.printf("%s    and %d more\n", below, more)
 	}
 	for _, o := range inv.Outputs {
 		text := outputText(o.Kind, o.Data)

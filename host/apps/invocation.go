@@ -3,6 +3,7 @@ package apps
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -36,6 +37,7 @@ type Invocation struct {
 	At                         time.Time
 	Outcome                    plugins.Outcome
 	Err                        string // for people, `app "x": on transcript: …`; empty when ok. It may hold a user's words
+	Stack                      []string // where in the module it was ended, innermost function first; empty when ok or app_error, or unknown
 	Fuel                       uint64
 	FuelLimit                  uint64
 	Wall                       time.Duration
@@ -99,6 +101,7 @@ func (a *App) Invoke(ctx context.Context, ev Event) (Invocation, error) {
 	g.settle(end, inv.Outcome == plugins.OK)
 	if inv.Outcome != plugins.OK {
 		inv.Err = fmt.Sprintf("app %q: on %s: %s", a.Name, ev.Kind, why)
+		inv.Stack = stack(res)
 		return inv, nil
 	}
 	for _, e := range g.effects {
@@ -108,4 +111,18 @@ func (a *App) Invoke(ctx context.Context, ev Event) (Invocation, error) {
 		})
 	}
 	return inv, nil
+}
+
+// stack says where in the module an invocation was ended. One that failed by
+// itself has said why in its own words.
+func stack(res plugins.Result) []string {
+	var re *plugins.RunError
+	if !errors.As(res.Err, &re) || re.Outcome == plugins.AppError {
+		return nil
+	}
+	out := make([]string, len(re.Stack))
+	for i, f := range re.Stack {
+		out[i] = printable(f)
+	}
+	return out
 }

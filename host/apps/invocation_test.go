@@ -128,6 +128,9 @@ func TestBadEndsAreNamedAndDiscardEffects(t *testing.T) {
 			if inv.Outcome != c.outcome || !strings.Contains(inv.Err, c.want) {
 				t.Errorf("%s: %q, want %s: …%q…", inv.Outcome, inv.Err, c.outcome, c.want)
 			}
+			if ended := c.outcome != plugins.OK && c.outcome != plugins.AppError; ended != (len(inv.Stack) > 0) {
+				t.Errorf("%s with stack %q", inv.Outcome, inv.Stack)
+			}
 			if c.outcome == plugins.OK {
 				return
 			}

@@ -294,7 +294,7 @@ func (l *lane) unrun(it *item, why string) apps.Invocation {
 func (l *lane) deliver(m *mailbox, inv apps.Invocation) {
 	if l.log.IsDebug() {
 		l.log.Debug("invocation", "invocation", inv.ID, "event", inv.Kind, "session", inv.Session, "conversation", inv.Conversation,
-			"outcome", inv.Outcome, "attempt", inv.Attempt, "fuel", inv.Fuel, "wall", inv.Wall, "error", inv.Err)
+			"outcome", inv.Outcome, "attempt", inv.Attempt, "fuel", inv.Fuel, "wall", inv.Wall, "error", inv.Err, "stack", inv.Stack)
 		for _, line := range inv.Log {
 			l.log.Debug("app says", "invocation", inv.ID, "level", line.Level, "text", line.Text)
 		}

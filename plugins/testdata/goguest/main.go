@@ -69,6 +69,22 @@ func fail() {
 	m["no map"]++
 }
 
+// nested panics below the given number of calls of descend.
+//
+//go:wasmexport nested
+func nested(calls int32) {
+	fmt.Println("going down")
+	descend(calls)
+}
+
+//go:noinline
+func descend(calls int32) int32 {
+	if calls == 0 {
+		panic("at the bottom")
+	}
+	return descend(calls-1) + 1
+}
+
 //go:wasmexport quit
 func quit(code int32) { os.Exit(int(code)) }
 

@@ -1,0 +1,20 @@
+;; Loops that don't look like it.
+(module
+  (func (export "empty") (loop $l (br $l)))
+  (func (export "by_if") (loop $l (br_if $l (i32.const 1))))
+  (func (export "by_table") (loop $l (br_table $l $l $l (i32.const 9))))
+  (func (export "from_a_block") (loop $l (block (block (block (br $l))))))
+  (func (export "from_an_if") (loop $l (if (i32.const 1) (then (br $l)) (else (br $l)))))
+  (func (export "inner_only") (loop (loop $l (br $l)) (drop (i32.const 0))))
+  (func (export "outer_only") (loop $l (loop (br $l))))
+  (func (export "with_a_value") (drop (loop $l (result i32) (br $l))))
+  (func (export "with_a_parameter") (i32.const 5) (loop $l (param i32) (br $l)))
+  (func (export "code_behind") (loop $l (br $l) (drop (i32.const 1)) (loop (br $l)) (unreachable)))
+  (func (export "behind_a_return") (param i32)
+    (block (br_if 0 (local.get 0)) (return))
+    (loop $l (br $l)))
+  ;; The bodies of these can't be reached: they trap before, or return.
+  (func (export "only_unreachable") (loop $l (unreachable) (br $l)))
+  (func (export "behind_unreachable") (unreachable) (loop $l (br $l)))
+  (func (export "only_return") (loop $l (return) (loop (br $l)) (br $l)))
+)

@@ -1,0 +1,2 @@
+;; Has a memory of 64-bit addresses.
+(module (memory i64 1))

@@ -1,0 +1,28 @@
+;; Reaches over the end of its memory and of 32 bits in each way there is. The
+;; memory grows to its limit first, so that nothing but the end stops it.
+(module
+  (memory 1)
+  (data $d "0123456789abcdef")
+  (func $grow (drop (memory.grow (i32.const 1023)))) ;; to 64 MiB
+  (func (export "store64_max") (call $grow) (i64.store offset=0xffffffff (i32.const -8) (i64.const -1)))
+  (func (export "store64_wraps") (call $grow) (i64.store offset=0xfffffff8 (i32.const 8) (i64.const -1)))
+  (func (export "store64_wraps_to_1") (call $grow) (i64.store offset=1 (i32.const -1) (i64.const -1)))
+  (func (export "store64_straddles") (call $grow) (i64.store (i32.const 0x3fffff9) (i64.const -1)))
+  (func (export "store8_next") (call $grow) (i32.store8 (i32.const 0x4000000) (i32.const -1)))
+  (func (export "store8_offset") (call $grow) (i32.store8 offset=0x4000000 (i32.const 0) (i32.const -1)))
+  (func (export "store128_straddles") (call $grow)
+    (v128.store offset=0x3fffff0 (i32.const 1) (v128.const i64x2 -1 -1)))
+  (func (export "load8_max") (call $grow) (drop (i32.load8_u offset=0xffffffff (i32.const -1))))
+  (func (export "load128_wraps") (call $grow) (drop (v128.load offset=0xfffffff0 (i32.const 16))))
+  (func (export "load_lane_wraps") (call $grow)
+    (drop (v128.load64_lane offset=0xfffffff8 0 (i32.const 8) (v128.const i64x2 0 0))))
+  (func (export "store_lane_straddles") (call $grow)
+    (v128.store32_lane offset=0x3fffffd 0 (i32.const 0) (v128.const i64x2 0 0)))
+  (func (export "fill_wraps") (call $grow) (memory.fill (i32.const -1) (i32.const 1) (i32.const 2)))
+  (func (export "fill_next") (call $grow) (memory.fill (i32.const 0x3ffffff) (i32.const 1) (i32.const 2)))
+  (func (export "copy_wraps") (call $grow) (memory.copy (i32.const 0) (i32.const -1) (i32.const 2)))
+  (func (export "copy_to_next") (call $grow) (memory.copy (i32.const 0x3ffffff) (i32.const 0) (i32.const 2)))
+  (func (export "init_wraps") (call $grow) (memory.init $d (i32.const -1) (i32.const 0) (i32.const 2)))
+  (func (export "init_beyond") (call $grow) (memory.init $d (i32.const 0) (i32.const 15) (i32.const 2)))
+  (func (export "init_segment_wraps") (call $grow) (memory.init $d (i32.const 0) (i32.const -1) (i32.const 2)))
+)

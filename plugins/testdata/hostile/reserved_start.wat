@@ -1,0 +1,2 @@
+;; Exports a name of the engine's.
+(module (func (export "auricle:start")))

@@ -1,0 +1,2 @@
+;; Never comes to the end of its start function.
+(module (func $start (loop $more (br $more))) (start $start))

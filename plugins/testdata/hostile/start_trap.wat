@@ -1,0 +1,2 @@
+;; Traps in its start function.
+(module (func $start unreachable) (start $start))

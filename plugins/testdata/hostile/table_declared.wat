@@ -1,0 +1,2 @@
+;; Wants four thousand million elements.
+(module (table 0xffffffff funcref))
