@@ -59,12 +59,24 @@ var keptKernels = []Kernel{
 func Kept() []Kernel {
 	ks := make([]Kernel, 0, len(keptKernels))
 	for _, k := range keptKernels {
-		wasm, err := kept.ReadFile("wasm/" + strings.ToLower(k.Language) + "_" + k.Name + ".wasm")
-		if err != nil {
-			panic(err) // it was there when this was compiled
-		}
-		k.Export, k.Wasm = k.Name, wasm
+		k.Export, k.Wasm = k.Name, keptModule(strings.ToLower(k.Language)+"_"+k.Name)
 		ks = append(ks, k)
 	}
 	return ks
+}
+
+// Spin is the export of SpinModule: a loop of as many turns as its argument
+// says, or for ever when that is 0.
+const Spin = "spin"
+
+// SpinModule returns a module that is no kernel: what deadlines and stalls are
+// measured with.
+func SpinModule() []byte { return keptModule("c_spin") }
+
+func keptModule(name string) []byte {
+	wasm, err := kept.ReadFile("wasm/" + name + ".wasm")
+	if err != nil {
+		panic(err) // it was there when this was compiled
+	}
+	return wasm
 }

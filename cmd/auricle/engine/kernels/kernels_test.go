@@ -13,7 +13,7 @@ import (
 // TestKernelsComputeWhatTheySay runs each on plain wazero, twice: a kernel
 // must not depend on what ran before.
 func TestKernelsComputeWhatTheySay(t *testing.T) {
-	wasm, err := kernels.BuildGo(t.Context(), "0")
+	wasm, err := kernels.BuildGo(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,5 +52,28 @@ func TestKernelsComputeWhatTheySay(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestVariantsDiffer has two variants of the Go guest say which they are.
+func TestVariantsDiffer(t *testing.T) {
+	wasm, err := kernels.BuildGo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	// Not compiled: only a few instructions of it are run.
+	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	t.Cleanup(func() { rt.Close(ctx) })
+	wasi_snapshot_preview1.MustInstantiate(ctx, rt)
+	for _, n := range []int{0, 17} {
+		m, err := rt.InstantiateWithConfig(ctx, kernels.Variant(wasm, n), wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := m.ExportedFunction("variant").Call(ctx)
+		if err != nil || res[0] != uint64(n) {
+			t.Errorf("variant %d says %v, %v", n, res, err)
+		}
 	}
 }

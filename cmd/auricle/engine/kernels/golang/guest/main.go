@@ -3,11 +3,16 @@
 // Command guest exports the kernels in Go to WebAssembly hosts.
 package main
 
-import "github.com/auricle-dev/auricle/cmd/auricle/engine/kernels/golang"
+import (
+	"strconv"
+	"strings"
+	"time"
 
-// variant is set by the linker, so that guests can be made whose contents
-// differ but not what they do.
-var variant = "0"
+	"github.com/auricle-dev/auricle/cmd/auricle/engine/kernels/golang"
+)
+
+// variant is set by the linker, and tells guests apart that do the same.
+var variant = ""
 
 //go:wasmexport handle
 func handle(n uint32) uint32 { return golang.Handle(n) }
@@ -24,7 +29,22 @@ func maps(n uint32) uint32 { return golang.Maps(n) }
 //go:wasmexport channels
 func channels(n uint32) uint32 { return golang.Channels(n) }
 
+//go:wasmexport attend
+func attend(n uint32) uint32 {
+	sum := golang.Handle(n)
+	if time.Now().IsZero() {
+		return 0
+	}
+	return sum
+}
+
 //go:wasmexport variant
-func variantLength() uint32 { return uint32(len(variant)) }
+func number() uint32 {
+	n, err := strconv.ParseUint(variant[strings.LastIndexByte(variant, '-')+1:], 10, 32)
+	if err != nil {
+		panic(err)
+	}
+	return uint32(n)
+}
 
 func main() {}
