@@ -62,7 +62,7 @@ func (p *parser) codeSection(s *reader) {
 		fail(s.at, ErrMalformed, "%d functions declared and %d defined", defined, n)
 	}
 	p.codes = n
-	p.code = appendU32(make([]byte, 0, s.remaining()+s.remaining()/3+64), uint32(n))
+	p.code = make([]byte, 0, s.remaining()+s.remaining()/3+64)
 	b := body{p: p}
 	var head []byte
 	for i := range n {

@@ -1,30 +1,10 @@
 package meter
 
-import (
-	"slices"
-	"strings"
-)
-
-// unrestorable is Module.Unrestorable.
-func (p *parser) unrestorable() string {
-	if len(p.wants) == 0 {
-		return ""
-	}
-	var has []string
-	for w := range p.wants {
-		has = append(has, w)
-	}
-	slices.Sort(has)
-	const most = 8
-	if len(has) > most {
-		has = append(has[:most], "more")
-	}
-	return "the module has " + strings.Join(has, ", ")
-}
+import "bytes"
 
 // build puts the new module together.
 func (p *parser) build() *Module {
-	m := p.m
+	m := &p.m
 	defined := uint32(len(p.funcTypes)) - p.imported
 	out := make([]byte, 0, len(p.code)+len(p.data)+len(p.elements)+len(p.exports)+len(p.typeBytes)+1<<16)
 	out = append(out, "\x00asm\x01\x00\x00\x00"...)
@@ -38,20 +18,24 @@ func (p *parser) build() *Module {
 		return b
 	}
 
-	refuelType := p.newTypes
-	out = appendSection(out, sectionType, section(p.newTypes+1, p.typeBytes, p.wrapBytes,
-		[]byte{0x60, 1, byte(I64), 1, byte(I64)}))
+	refuelType, nothing, answer := p.newTypes, p.newTypes+1, p.newTypes+2
+	out = appendSection(out, sectionType, section(p.newTypes+3, p.typeBytes, p.wrapBytes,
+		[]byte{0x60, 1, byte(I64), 1, byte(I64)}, []byte{0x60, 0, 0}, []byte{0x60, 0, 1, byte(I32)}))
+	hidden := p.hide(nothing, answer)
+	added := uint32(len(hidden.functions))
 
 	refuel := appendName(appendName(nil, RefuelModule), RefuelName)
 	refuel = appendU32(append(refuel, 0), refuelType)
 	out = appendSection(out, sectionImport, section(p.imported+1, p.imports, refuel))
 
-	if defined > 0 {
-		out = appendSection(out, sectionFunction, section(defined, p.funcBytes))
+	functions := section(defined+added, p.funcBytes)
+	for _, f := range hidden.functions {
+		functions = appendU32(functions, f.typ)
 	}
-	if len(p.tables) > 0 {
-		b := section(uint32(len(p.tables)))
-		for _, t := range p.tables {
+	out = appendSection(out, sectionFunction, functions)
+	if tables := append(p.tables, hidden.tables...); len(tables) > 0 {
+		b := section(uint32(len(tables)))
+		for _, t := range tables {
 			b = t.limits.append(append(b, t.elem))
 		}
 		out = appendSection(out, sectionTable, b)
@@ -59,8 +43,8 @@ func (p *parser) build() *Module {
 	if m.HasMemory {
 		out = appendSection(out, sectionMemory, p.mem.append([]byte{1}))
 	}
-	out = appendSection(out, sectionGlobal, section(p.globals+1, p.globalInit,
-		[]byte{byte(I64), 1, opI64Const, 0, opEnd}))
+	out = appendSection(out, sectionGlobal, section(p.globals+1+hidden.nglobals, p.globalInit,
+		[]byte{byte(I64), 1, opI64Const, 0, opEnd}, hidden.globals))
 
 	exports := uint32(len(m.Exports))
 	b := p.exports
@@ -75,25 +59,48 @@ func (p *parser) build() *Module {
 	for i, g := range m.Globals {
 		export(g.Export, 3, p.mutable[i])
 	}
+	for i, f := range hidden.functions {
+		export(f.export, 0, p.imported+1+defined+uint32(i))
+	}
 	out = appendSection(out, sectionExport, section(exports, b))
 
 	if p.segments > 0 {
 		out = appendSection(out, sectionElement, p.elements)
 	}
-	if p.hasCount {
+	takesData := p.takeData()
+	if p.hasCount && !takesData {
 		out = appendSection(out, sectionDataCount, appendU32(nil, p.dataCount))
 	}
-	if defined > 0 {
-		out = appendSection(out, sectionCode, p.code)
+	code := section(defined+added, p.code)
+	for _, f := range hidden.functions {
+		code = append(appendU32(code, uint32(len(f.body))), f.body...)
 	}
-	if p.dataSegs > 0 {
+	before := len(out)
+	out = appendSection(out, sectionCode, code)
+	after := len(out)
+	if p.dataSegs > 0 && !takesData {
 		out = appendSection(out, sectionData, p.data)
 	}
 	if names := p.nameSection(); names != nil {
 		out = appendSection(out, sectionCustom, append(appendName(nil, "name"), names...))
 	}
 	m.Wasm = out
-	return &m
+
+	// The skeleton's functions are without locals or code.
+	code = appendU32(code[:0], defined+added)
+	for range defined + added - 1 {
+		code = append(code, 3, 0, opUnreachable, opEnd)
+	}
+	code = append(code, 4, 0, opI32Const, 0, opEnd)
+	m.Skeleton = appendSection(append(make([]byte, 0, before+len(code)+16+len(out)-after), out[:before]...), sectionCode, code)
+	m.Skeleton = append(m.Skeleton, out[after:]...)
+	return m
+}
+
+// Mark returns the module with a custom section of that name and contents at its
+// end, which changes nothing but its hash.
+func Mark(wasm []byte, name string, contents []byte) []byte {
+	return appendSection(bytes.Clone(wasm), sectionCustom, append(appendName(nil, name), contents...))
 }
 
 // append appends the limits' encoding.

@@ -121,6 +121,9 @@ func start(tb testing.TB, config wazero.RuntimeConfig, wasm []byte, o meter.Opti
 	if err != nil {
 		tb.Fatal(err)
 	}
+	if err := put(mod, m); err != nil {
+		tb.Fatal(err)
+	}
 	return metered{mod, t}
 }
 

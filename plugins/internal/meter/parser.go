@@ -55,32 +55,38 @@ type parser struct {
 	o Options
 	m Module
 
-	types      []Signature
-	typeBytes  []byte            // the type section's entries
-	wrapTypes  map[string]uint32 // results to the index of the type () -> results
-	wrapBytes  []byte            // their entries
-	newTypes   uint32            // types in the new module
-	imports    []byte            // import entries
-	imported   uint32            // function imports
-	funcTypes  []uint32          // of imported and defined functions
-	funcBytes  []byte            // the function section's entries
-	tables     []table
-	mem        limits
-	globals    uint32
-	globalInit []byte   // global entries
-	mutable    []uint32 // indices of m.Globals
-	exports    []byte   // export entries
-	start      uint32
-	elements   []byte // the element section, rewritten
-	segments   uint32 // element segments
-	code       []byte // the code section, rewritten
-	codes      int
-	dataCount  uint32
-	hasCount   bool
-	data       []byte // the data section as it is
-	dataSegs   uint32
-	names      *reader         // the name section's contents
-	declared   map[uint32]bool // functions that ref.func may name
+	types       []Signature
+	typeBytes   []byte            // the type section's entries
+	wrapTypes   map[string]uint32 // results to the index of the type () -> results
+	wrapBytes   []byte            // their entries
+	newTypes    uint32            // types in the new module
+	imports     []byte            // import entries
+	imported    uint32            // function imports
+	funcTypes   []uint32          // of imported and defined functions
+	funcBytes   []byte            // the function section's entries
+	tables      []table
+	mem         limits
+	globals     uint32
+	globalInit  []byte   // global entries
+	mutable     []uint32 // indices of m.Globals
+	exports     []byte   // export entries
+	start       uint32
+	elements    []byte // the element section, rewritten
+	segments    uint32 // element segments
+	code        []byte // the code section, rewritten
+	codes       int
+	dataCount   uint32
+	hasCount    bool
+	data        []byte // the data section as it is
+	dataSegs    uint32
+	plainData   bool   // all segments are active, at constant offsets
+	segmentData []Data // those that are
+	hasInit     bool   // memory.init or data.drop is in the code
+	hasDrop     bool   // data.drop or elem.drop is
+	changed     uint32 // bit set of the tables that the code can change
+	kept        []kept
+	names       *reader         // the name section's contents
+	declared    map[uint32]bool // functions that ref.func may name
 
 	locals  int // parameters, results and locals so far
 	carried int // values carried by blocks, branches and calls so far
@@ -133,7 +139,7 @@ func (p *parser) module() {
 	if p.hasCount && p.dataCount != p.dataSegs {
 		fail(p.at, ErrMalformed, "data count is %d, data segments are %d", p.dataCount, p.dataSegs)
 	}
-	p.m.Unrestorable = p.unrestorable()
+	p.m.Unmakeable = p.unmakeable()
 }
 
 func (p *parser) section(id byte, s *reader) {

@@ -12,9 +12,8 @@ func (b *body) plain(op byte) {
 		}
 		r.valueType("select's type")
 	case opTableGet, opTableSet:
-		r.index(len(b.p.tables), "table index")
-		if op == opTableSet {
-			b.p.wants["table.set"] = true
+		if i := r.index(len(b.p.tables), "table index"); op == opTableSet {
+			b.p.changes(i, "table.set")
 		}
 	case opMemorySize:
 		r.zero("memory.size")
@@ -67,19 +66,20 @@ func (b *body) misc() {
 	}
 	element := func(what string) {
 		r.index(int(b.p.segments), what+"'s element segment")
-		b.p.wants[what] = true
 	}
-	table := func(what string) {
-		r.index(len(b.p.tables), what+"'s table")
+	table := func(what string) uint32 {
+		return r.index(len(b.p.tables), what+"'s table")
 	}
 	switch op {
 	case miscMemoryInit:
 		data("memory.init")
+		b.p.hasInit = true
 		r.zero("memory.init")
 		b.bulk(bytesPerFuelLg)
 	case miscDataDrop:
 		data("data.drop")
-		b.p.wants["data.drop"] = true
+		b.p.hasInit = true
+		b.p.drops("data.drop")
 	case miscMemoryCopy:
 		r.zero("memory.copy")
 		r.zero("memory.copy")
@@ -89,29 +89,30 @@ func (b *body) misc() {
 		b.bulk(bytesPerFuelLg)
 	case miscTableInit:
 		element("table.init")
-		table("table.init")
+		b.p.changes(table("table.init"), "table.init")
 		b.bulk(0)
 	case miscElemDrop:
 		element("elem.drop")
+		b.p.drops("elem.drop")
 	case miscTableCopy:
+		b.p.changes(table("table.copy"), "table.copy")
 		table("table.copy")
-		table("table.copy")
-		b.p.wants["table.copy"] = true
 		b.bulk(0)
 	case miscTableGrow:
-		table("table.grow")
-		b.p.wants["table.grow"] = true
+		b.p.changes(table("table.grow"), "table.grow")
 		b.grow(priceElement)
 		return
 	case miscTableSize:
 		table("table.size")
 	case miscTableFill:
-		table("table.fill")
-		b.p.wants["table.fill"] = true
+		b.p.changes(table("table.fill"), "table.fill")
 		b.bulk(0)
 	}
 	b.price += priceOne
 	b.keep()
+	if op == miscDataDrop || op == miscElemDrop {
+		b.seg = appendU32(append(b.seg, opI32Const, 1, opGlobalSet), b.p.flag())
+	}
 }
 
 // bulk writes the charge for an instruction whose topmost operand is how much

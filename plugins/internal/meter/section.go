@@ -1,7 +1,6 @@
 package meter
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -98,7 +97,8 @@ func (p *parser) globalSection(s *reader) {
 		}
 		switch t {
 		case V128, FuncRef, ExternRef:
-			p.wants[fmt.Sprintf("a mutable %v global (%d)", t, i)] = true
+			p.unmade("a mutable %v global (%d)", t, i)
+			p.kept = append(p.kept, kept{uint32(i), t})
 		default:
 			p.m.Globals = append(p.m.Globals, Global{Export: GlobalPrefix + strconv.Itoa(i), Type: t})
 			p.mutable = append(p.mutable, uint32(i))
@@ -206,8 +206,10 @@ func (p *parser) elementSection(s *reader) {
 func (p *parser) dataSection(s *reader) {
 	start := s.at
 	n := s.count(maxDataSegments, "data segments")
+	p.plainData = true
 	for range n {
 		at := s.at
+		var offset []byte
 		switch flags := s.u32("data segment's flags"); flags {
 		case 0, 1, 2:
 			if flags == 2 {
@@ -218,12 +220,20 @@ func (p *parser) dataSection(s *reader) {
 			if flags != 1 {
 				// No function index is in it, or the runtime refuses it: it
 				// needs no rewriting.
-				p.constExpr(nil, s)
+				offset = p.constExpr(offset, s)
 			}
 		default:
 			fail(at, ErrMalformed, "unknown flags %#x of a data segment", flags)
 		}
-		s.skip(int(s.u32("data segment's size")), "data segment")
+		size := int(s.u32("data segment's size"))
+		s.skip(size, "data segment")
+		if o := (&reader{b: offset, end: len(offset)}); o.remaining() > 0 && o.byte("offset") == opI32Const {
+			d := Data{uint32(o.signed(32, "offset")), s.b[s.at-size : s.at]}
+			p.plainData = p.plainData && o.byte("offset") == opEnd
+			p.segmentData = append(p.segmentData, d)
+		} else {
+			p.plainData = false
+		}
 	}
 	p.data, p.dataSegs = s.b[start:s.at], uint32(n)
 }
