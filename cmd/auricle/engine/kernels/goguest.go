@@ -21,10 +21,6 @@ var goSource embed.FS
 // it by a regular expression, encode what was found.
 const Handle = "handle"
 
-// Attend is the export of the Go guest that does what Handle does and then
-// reads the wall clock, at which a host can hold it.
-const Attend = "attend"
-
 // goKernels are those of the guest in Go.
 var goKernels = []Kernel{
 	{Name: "json_regexp", Kind: "JSON, regular expression", Export: Handle, Arg: 20, Sum: 0x8b3e4c15},

@@ -6,7 +6,6 @@ package main
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/auricle-dev/auricle/cmd/auricle/engine/kernels/golang"
 )
@@ -28,15 +27,6 @@ func maps(n uint32) uint32 { return golang.Maps(n) }
 
 //go:wasmexport channels
 func channels(n uint32) uint32 { return golang.Channels(n) }
-
-//go:wasmexport attend
-func attend(n uint32) uint32 {
-	sum := golang.Handle(n)
-	if time.Now().IsZero() {
-		return 0
-	}
-	return sum
-}
 
 //go:wasmexport variant
 func number() uint32 {
