@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/auricle-dev/auricle/cmd/auricle/engine"
 	"github.com/auricle-dev/auricle/cmd/auricle/seed"
 )
 
@@ -21,7 +23,7 @@ different runs or machines.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchSeedCommand())
+	cmd.AddCommand(newBenchSeedCommand(), newBenchEngineCommand(), newBenchStartCommand())
 	return cmd
 }
 
@@ -95,4 +97,101 @@ func printSeed(w io.Writer, r seed.Report) error {
 	row("  p99 with no app hung", "", ms(h.HostAlone99))
 	row("  p99 beside the hung app, times that without", "", fmt.Sprintf("%.2f", h.Ratio))
 	return tw.Flush()
+}
+
+func newBenchEngineCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "engine [flags]",
+		Short: "Measure what limits and fresh state cost, against plain wazero",
+		Long: `Measures the engine that runs the apps' modules, against the same modules in
+wazero, the WebAssembly runtime below it, with nothing bounded:
+
+  fuel         two dozen programs in C, Rust and Go, metered, plain, and with
+               wazero's own cancellation
+  fresh state  a small handler in Go, called on fresh state each time, on kept
+               state, and on a new instance each time
+  idle         the memory that 1,000 idle instances of a Go guest take
+  cold start   a new process until 20 known Go guests are ready
+  deadlines    by how much a loop without end outstays 20 ms
+  stalls       how long the collector and other goroutines wait beside loops
+
+Every program must return the same in all of them. It takes about three minutes,
+and needs the go command, to build the guest in Go.`,
+		Example: `  auricle bench engine
+  auricle bench engine -json > engine.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			report, err := engine.Run(cmd.Context(), engine.Options{
+				StartCommand: []string{self, "bench", benchStart}, Progress: cmd.ErrOrStderr(),
+			})
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				return enc.Encode(report)
+			}
+			return printEngine(cmd.OutOrStdout(), report)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the figures as JSON")
+	return cmd
+}
+
+// printEngine prints the report as tables: kernels, then the figures that have
+// a target.
+func printEngine(w io.Writer, r engine.Report) error {
+	fmt.Fprintf(w, "%d CPUs, %s/%s, %s; %s\n\n", r.Machine.CPUs, r.Machine.OS, r.Machine.Arch, r.Machine.Go, r.Machine.CPU)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "kernel\t\twork\tplain\twith fuel\twith wazero's cancellation")
+	for _, k := range r.Fuel.Kernels {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%.1f ms\t%.2fx\t%.2fx\n", k.Name, k.Language, k.Kind, k.PlainUS/1e3, k.Ratio, k.CancellationRatio)
+	}
+	fmt.Fprintf(tw, "geometric mean\t\t\t\t%.2fx\t%.2fx\n", r.Fuel.Geomean, r.Fuel.CancellationGeomean)
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+
+	fmt.Fprintln(w)
+	tw = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(what, measured, target string) { fmt.Fprintf(tw, "%s\t%s\t%s\n", what, measured, target) }
+	row("", "measured", "target")
+	row("fuel, geometric mean", fmt.Sprintf("%.3fx", r.Fuel.Geomean), "1.10x or less")
+	row("  worst kernel", fmt.Sprintf("%.2fx", r.Fuel.Worst), "1.30x or less")
+	f := r.Fresh
+	row("fresh state: reset, p50", fmt.Sprintf("%.1f us", f.ResetP50US), "20 us or less")
+	row("  call with reset, p50", fmt.Sprintf("%.1f us", f.CallP50US), "")
+	row("  times a warm call of the engine's", fmt.Sprintf("%.2fx", f.CallRatioToWarm), "2.5x or less")
+	row("  a warm call in plain wazero, p50", fmt.Sprintf("%.1f us", f.PlainWarmP50US), "")
+	row("  faster than a new instance in plain wazero", fmt.Sprintf("%.0fx", f.TimesFasterNewInstance), "40x or more")
+	row(fmt.Sprintf("%d idle instances", r.Idle.Instances), fmt.Sprintf("%.1f MB", float64(r.Idle.Bytes)/1e6), "400 MB or less for 1000")
+	row(fmt.Sprintf("process start to %d apps ready", r.Cold.Apps), fmt.Sprintf("%.2f s", r.Cold.Seconds), "1 s or less for 20")
+	row("deadline overshot by, p99", fmt.Sprintf("%.0f us", r.Deadline.OvershootP99US), "1000 us or less")
+	g := r.GCPause
+	row("a plain loop of 400 ms: longest collection", fmt.Sprintf("%.1f ms", g.UnmeteredMS), "")
+	row("  longest stall of another goroutine", fmt.Sprintf("%.1f ms", g.UnmeteredStallMS), "")
+	row(fmt.Sprintf("%d metered loops at once: longest collection", g.Spinning), fmt.Sprintf("%.1f ms", g.MeteredMS), "")
+	row("  longest stall of another goroutine", fmt.Sprintf("%.1f ms", g.StallMS), "20 ms or less")
+	return tw.Flush()
+}
+
+// benchStart is the hidden command that is started to measure a cold start.
+const benchStart = "start"
+
+func newBenchStartCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    benchStart + " DIR",
+		Short:  "Load a directory's modules, for the cold start of \"bench engine\"",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return engine.Start(cmd.Context(), args[0], cmd.OutOrStdout())
+		},
+	}
 }
