@@ -122,6 +122,11 @@ app "keywords" {
   # Default ["*"].
   users = ["*"]
 
+  # How long the app's memory lives. "fresh": every event begins with nothing of
+  # those before. "session": it is kept for each user's session, for an app whose
+  # manifest asks for it; GET /v1/apps counts what that costs. Default "fresh".
+  # state = "fresh"
+
   # The app's own settings, as its manifest describes them. Default: none.
   settings = {
     words = ["budget", "deadline"]

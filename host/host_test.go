@@ -263,6 +263,77 @@ func TestAppThatNeverReturnsHarmsOnlyItself(t *testing.T) {
 	}
 }
 
+// An app keeps its memory for a stream's session and no other, is told when it
+// lost it, and what that takes is shown and given back.
+func TestAppKeepsStateForASession(t *testing.T) {
+	counter := installed("counter", "../../apps/testdata/counter", event.CapTranscript, event.CapConversation)
+	counter.State = event.StateSession
+	counter.Grant = append(counter.Grant, event.CapAudio)
+	h, _ := start(t, configuration(t.TempDir(), counter))
+	first, second := openStream(t, h, "ann", 0), openStream(t, h, "ann", 0)
+	count := func(c *client) string {
+		t.Helper()
+		var out []json.RawMessage
+		if err := json.Unmarshal(await[*stream.Output](c).Data, &out); err != nil {
+			t.Fatal(err)
+		}
+		var e struct{ Restarted bool }
+		if err := json.Unmarshal(out[1], &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Restarted {
+			return string(out[0]) + " restarted"
+		}
+		return string(out[0])
+	}
+	type shown struct {
+		State    string
+		Sessions struct{ Open, Parked, Bytes int }
+		Outcomes map[string]int
+	}
+	show := func() shown {
+		t.Helper()
+		_, body := get(t, h, "/v1/apps")
+		var page struct{ Apps []shown }
+		if err := json.Unmarshal(body, &page); err != nil || len(page.Apps) != 1 {
+			t.Fatalf("%s: %v", body, err)
+		}
+		return page.Apps[0]
+	}
+	for i, step := range []struct {
+		c    *client
+		word string
+		want string // "" where nothing comes
+	}{
+		{first, "hello", "1"}, {first, "hello", "2"}, {second, "hello", "1"}, {first, "hello", "3"},
+		{first, "trap", ""}, {first, "hello", "1 restarted"}, {first, "hello", "2"}, {second, "hello", "2"},
+	} {
+		step.c.say(i+1, step.word)
+		if step.want == "" {
+			// Clients hear nothing of it, and what they say meanwhile joins the event.
+			for end := time.Now().Add(patience); show().Outcomes["trap"] == 0; {
+				if time.Now().After(end) {
+					t.Fatal("the app did not trap")
+				}
+			}
+			continue
+		}
+		if got := count(step.c); got != step.want {
+			t.Errorf("step %d: got %s, want %s", i, got, step.want)
+		}
+	}
+	if s := show(); s.State != "session" || s.Sessions.Open != 2 || s.Sessions.Bytes <= 0 {
+		t.Errorf("shown %+v, want 2 open sessions with bytes", s)
+	}
+	second.send(map[string]any{"type": "end"})
+	if got := count(second); got != "3" {
+		t.Errorf("the completed conversation: got %s, want 3", got)
+	}
+	if code := second.closeCode(); code != websocket.CloseNormalClosure {
+		t.Errorf("close code %d", code)
+	}
+}
+
 func TestShutdownCompletesOpenConversationsAndTellsClients(t *testing.T) {
 	dir := t.TempDir()
 	h, stop := start(t, configuration(dir, echo()))

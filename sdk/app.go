@@ -41,6 +41,14 @@ type App struct {
 	// Limits suggests limits for one invocation; the operator's win.
 	Limits Limits
 
+	// State says how long package variables, and all else in memory, live.
+	// event.StateFresh, the default: nothing that a handler stores is there at
+	// the next event. event.StateSession, which the operator must grant: it is
+	// there at the next event of the same session, and of no other. A handler
+	// that panics, or is stopped by the host, loses it; the next event says so
+	// once by its Restarted. A handler that returns an error keeps it.
+	State event.State
+
 	// OnAudio is called with each piece of audio.
 	OnAudio func(ctx *Context, e *event.Audio) error
 	// OnTranscript is called with segments that are new or changed.
@@ -109,7 +117,7 @@ func (a *App) manifest() (event.Manifest, error) {
 	}
 	m := event.Manifest{
 		Name: a.Name, Version: a.Version, Description: a.Description,
-		Author: a.Author, Homepage: a.Homepage,
+		Author: a.Author, Homepage: a.Homepage, State: a.State,
 	}
 	if !validName(a.Name) {
 		bad(`Name must be 1 to 64 of a-z, 0-9, '-', '_' and '.', beginning with a letter, for example "meeting-notes"`)
@@ -120,6 +128,11 @@ func (a *App) manifest() (event.Manifest, error) {
 	a.events(&m, bad)
 	a.capabilities(&m, bad)
 	a.limits(&m, bad)
+	switch a.State {
+	case "", event.StateFresh, event.StateSession:
+	default:
+		bad("State is %q; it must be event.StateFresh or event.StateSession", a.State)
+	}
 	if a.Settings != "" {
 		if err := checkSchema(a.Settings); err != nil {
 			bad("Settings: %w", err)

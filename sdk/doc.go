@@ -47,8 +47,8 @@
 // keeps an image of its memory, and starts every invocation from that image.
 // So:
 //
-//   - Nothing that a handler stores in a variable is there at the next event.
-//     Emit what should last.
+//   - Nothing that a handler stores in a variable is there at the next event,
+//     unless the app asks for state; see State. Emit what should last.
 //   - Work done in init is paid for once. Compile regular expressions and
 //     build tables there.
 //   - A clock or random number read in init is frozen in the image: every
@@ -62,6 +62,28 @@
 // the size and number of its outputs, the size of its log. Past a bound the
 // host ends it. Effects — what was emitted, the notifications — take hold only
 // when the handler returns nil; an error, a panic or a limit undoes them all.
+//
+// # State
+//
+// An app with State: event.StateSession keeps its memory from one event to the
+// next of a session: what a user's client does from its start to its end, over
+// one conversation or several. Package variables are then as the session's
+// last event left them:
+//
+//	var words = map[string]int{} // this session's
+//
+//	func onTranscript(ctx *sdk.Context, e *event.Transcript) error {
+//		if e.Restarted {
+//			ctx.Warnf("counting from zero: what was counted so far is lost")
+//		}
+//		…
+//	}
+//
+// A panic, and whatever the host stops (spent fuel, a missed deadline, too much
+// memory, an exit), takes the state with it: the next event begins as the first
+// did, and has Restarted set. So has the completed conversation of a session
+// that an earlier host began. Memory is a cache, not a store: emit what must
+// last.
 //
 // # Errors and panics
 //

@@ -5,6 +5,7 @@ package sdk
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"unsafe"
 
 	"github.com/auricle-dev/auricle/sdk/event"
@@ -58,6 +59,9 @@ func exportHandle(kind, size int32) int32 {
 	code, text := handleEvent(event.Kind(kind), size)
 	if code != codeOK {
 		errorWrite(unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)))
+	}
+	if code == codePanic && registered.State == event.StateSession {
+		os.Exit(codePanic) // what a handler left halfway is no state to go on with
 	}
 	return code
 }

@@ -165,6 +165,7 @@ type audioLine struct {
 	Session      string `json:"session"`
 	Conversation string `json:"conversation"`
 	UID          string `json:"uid"`
+	Restarted    bool   `json:"restarted"`
 	PCM          []byte `json:"pcm_base64"` // s16le, mono
 }
 
@@ -227,7 +228,7 @@ func parseEventLine(b []byte) (appEvent, error) {
 		fill(&a.Session, runSession)
 		fill(&a.Conversation, runConversation)
 		return audioEvent(&event.Audio{
-			Rate: a.Rate, Channels: 1, Start: a.Start, Dropped: a.Dropped, PCM: a.PCM,
+			Rate: a.Rate, Channels: 1, Start: a.Start, Dropped: a.Dropped, Restarted: a.Restarted, PCM: a.PCM,
 			Session: a.Session, Conversation: a.Conversation, UID: a.UID,
 		})
 	case event.KindTranscript.String():

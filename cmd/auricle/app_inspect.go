@@ -74,6 +74,9 @@ func printInspection(w io.Writer, in *inspection) error {
 	row("module", "%s, %s, sha256 %s", in.Module, megabytes(in.SizeBytes), in.SHA256)
 	row("starts with", "%s of memory, after %s fuel and %s", megabytes(in.MemoryBytes), grouped(in.InitFuel), wallText(time.Duration(in.InitMicros)*time.Microsecond))
 
+	if m.State == event.StateSession {
+		row("state", "session: its memory is kept for a user's session")
+	}
 	if l := m.Limits; l != nil {
 		row("suggests", "%s", suggestedLimits(l))
 	}
@@ -152,6 +155,9 @@ func appBlock(in *inspection) string {
 	fmt.Fprintf(&b, "  module = %s\n", hclString(in.Module))
 	fmt.Fprintf(&b, "  sha256 = %s\n", hclString(in.SHA256))
 	fmt.Fprintf(&b, "  users  = [\"*\"]\n")
+	if m.State == event.StateSession {
+		fmt.Fprintf(&b, "  state  = %q # its memory is kept for a user's session\n", m.State)
+	}
 	b.WriteString("  grant = [\n")
 	for _, c := range in.Wants {
 		reason := printable(c.Reason)

@@ -29,6 +29,7 @@ type runLine struct {
 	Outputs     []runOutput     `json:"outputs"` // empty unless the outcome is ok
 	Log         []runLog        `json:"log"`
 	LogCut      int             `json:"log_cut_bytes,omitempty"`
+	Restarted   bool            `json:"restarted,omitempty"` // the app was told that its state is lost
 }
 
 type runOutput struct {
@@ -47,7 +48,7 @@ func (r *runJSON) Event(_ appEvent, inv apps.Invocation) error {
 	line := runLine{
 		Event: inv.Kind.String(), Invocation: inv.ID, Outcome: inv.Outcome, Error: inv.Err, Stack: inv.Stack,
 		Fuel: inv.Fuel, FuelLimit: inv.FuelLimit, WallMicros: inv.Wall.Microseconds(), MemoryBytes: inv.MemoryBytes,
-		Outputs: []runOutput{}, Log: []runLog{}, LogCut: inv.LogCut,
+		Outputs: []runOutput{}, Log: []runLog{}, LogCut: inv.LogCut, Restarted: inv.Restarted,
 	}
 	for _, o := range inv.Outputs {
 		line.Outputs = append(line.Outputs, runOutput{o.Kind, o.Data})
@@ -63,6 +64,7 @@ func (r *runJSON) End() error { return nil }
 // runText prints a run for people.
 type runText struct {
 	out      errWriter
+	app      *apps.App
 	style    style
 	outcomes map[plugins.Outcome]int
 	fuel     []uint64
@@ -70,6 +72,7 @@ type runText struct {
 }
 
 func (r *runText) Begin(app *apps.App) error {
+	r.app = app
 	r.outcomes = map[plugins.Outcome]int{}
 	m := &app.Manifest
 	r.out.printf("%s %s", printable(m.Name), printable(m.Version))
@@ -98,6 +101,9 @@ func (r *runText) Event(ev appEvent, inv apps.Invocation) error {
 	r.out.printf("%*s  %-12s  %s  %s fuel (%s), %s, %s\n", runIndent-2, clock(ev.At), inv.Kind, outcome,
 		grouped(inv.Fuel), percent(inv.Fuel, inv.FuelLimit), wallText(inv.Wall), megabytes(inv.MemoryBytes))
 	below := strings.Repeat(" ", runIndent)
+	if inv.Restarted {
+		r.out.printf("%srestarted: its state was lost, and the event says so\n", below)
+	}
 	if inv.Outcome != plugins.OK {
 		r.out.printf("%s%s\n", below, r.style.bad(indented(printableLines(inv.Err), runIndent)))
 	}
@@ -135,6 +141,10 @@ func (r *runText) End() error {
 	r.out.printf("\n%s: %s; fuel median %s, most %s; time median %s, most %s\n",
 		counted(n, "event"), strings.Join(outcomes, ", "),
 		grouped(r.fuel[n/2]), grouped(r.fuel[n-1]), wallText(r.wall[n/2]), wallText(r.wall[n-1]))
+	if r.app.State() == event.StateSession {
+		u := r.app.Module.Usage()
+		r.out.printf("state kept for %s: %s\n", counted(u.Sessions, "session"), megabytes(u.SessionBytes))
+	}
 	return r.out.err
 }
 

@@ -36,6 +36,9 @@ JSON object a line ("-" reads standard input):
   {"kind": "audio", "payload": {"rate": 16000, "start": 0, "pcm_base64": "…"}}
   {"kind": "conversation", "payload": {"segments": […]}}
 
+An app that asks for state "session" keeps its memory for each session that the
+events name ("session" and "uid" in a payload); all are one when they name none.
+
 It exits 0 when every outcome is ok, and 3 when any is not.`
 
 // appRunOptions are the flags and arguments of auricle app run.
@@ -134,11 +137,18 @@ type runPrinter interface {
 }
 
 // invokeAll calls the app with each event in turn. A bad outcome does not stop
-// it: the app's next invocation begins afresh, as in a host.
+// it: the app's next invocation begins as it would in a host.
 func invokeAll(ctx context.Context, app *apps.App, events iter.Seq2[appEvent, error], show runPrinter) error {
 	if err := show.Begin(app); err != nil {
 		return err
 	}
+	type owner struct{ uid, session string }
+	states := map[owner]*apps.SessionState{}
+	defer func() {
+		for _, s := range states {
+			s.Close()
+		}
+	}()
 	handles := app.Manifest.Events.Kinds()
 	played, bad := 0, 0
 	for ev, err := range events {
@@ -148,8 +158,13 @@ func invokeAll(ctx context.Context, app *apps.App, events iter.Seq2[appEvent, er
 		if !slices.Contains(handles, ev.Kind) {
 			return fmt.Errorf("event %d: app %q does not handle %s events; its manifest says that it handles %s", played+1, app.Name, ev.Kind, kindNames(handles))
 		}
+		whose := owner{ev.UID, ev.Session}
+		if states[whose] == nil {
+			states[whose] = &apps.SessionState{}
+		}
 		inv, err := app.Invoke(ctx, apps.Event{
 			Kind: ev.Kind, UID: ev.UID, Session: ev.Session, Conversation: ev.Conversation, Payload: ev.Payload,
+			State: states[whose],
 		})
 		if err != nil {
 			return fmt.Errorf("event %d: %w", played+1, err)

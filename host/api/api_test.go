@@ -295,9 +295,10 @@ func TestAppsShowGrantsLimitsAndCounts(t *testing.T) {
 	var got struct {
 		Version string
 		Apps    []struct {
-			Name, Version, Description, Author, Breaker string
-			Module                                      struct{ SHA256 string }
-			Capabilities                                struct {
+			Name, Version, Description, Author, Breaker, State string
+			Sessions                                           *struct{}
+			Module                                             struct{ SHA256 string }
+			Capabilities                                       struct {
 				Wanted []struct {
 					Name, Reason      string
 					Optional, Granted bool
@@ -318,7 +319,7 @@ func TestAppsShowGrantsLimitsAndCounts(t *testing.T) {
 		t.Fatalf("%d %s %v", resp.StatusCode, body, err)
 	}
 	a := got.Apps[0]
-	if got.Version != "1.0.0" || a.Name != "greeter" || a.Version != "1.2.0" || a.Description != "Says <hello> & more." || a.Author != "Ann" || a.Breaker != "closed" || len(a.Module.SHA256) != 64 {
+	if got.Version != "1.0.0" || a.Name != "greeter" || a.Version != "1.2.0" || a.Description != "Says <hello> & more." || a.Author != "Ann" || a.Breaker != "closed" || a.State != "fresh" || a.Sessions != nil || len(a.Module.SHA256) != 64 {
 		t.Errorf("got %+v", a)
 	}
 	if !reflect.DeepEqual(a.Capabilities.Granted, []string{"transcript", "conversation"}) {

@@ -24,10 +24,12 @@ type appBody struct {
 	Homepage     string                    `json:"homepage,omitempty"`
 	Module       *moduleBody               `json:"module,omitempty"`
 	Capabilities capabilitiesBody          `json:"capabilities"`
-	Limits       map[string]limitsBody     `json:"limits"`   // by the kinds of event that the app handles
-	Outcomes     map[plugins.Outcome]int64 `json:"outcomes"` // invocations, every outcome listed
-	Dropped      map[string]int64          `json:"dropped"`  // by reason
-	Fuel         percentilesBody           `json:"fuel"`     // units
+	State        event.State               `json:"state"`              // "fresh" or "session"
+	Sessions     *sessionsBody             `json:"sessions,omitempty"` // with state "session"
+	Limits       map[string]limitsBody     `json:"limits"`             // by the kinds of event that the app handles
+	Outcomes     map[plugins.Outcome]int64 `json:"outcomes"`           // invocations, every outcome listed
+	Dropped      map[string]int64          `json:"dropped"`            // by reason
+	Fuel         percentilesBody           `json:"fuel"`               // units
 	WallMicros   percentilesBody           `json:"wall_us"`
 	Breaker      string                    `json:"breaker"` // "closed", "open" or "half_open"
 	Running      int                       `json:"running"`
@@ -49,6 +51,13 @@ type wantedBody struct {
 	Reason   string           `json:"reason"`
 	Optional bool             `json:"optional"`
 	Granted  bool             `json:"granted"`
+}
+
+// sessionsBody says what an app's state takes.
+type sessionsBody struct {
+	Open   int   `json:"open"`   // sessions for which its memory is kept
+	Parked int   `json:"parked"` // of these, put away because they are quiet
+	Bytes  int64 `json:"bytes"`  // that they take, shared pages not counted
 }
 
 type limitsBody struct {
@@ -105,6 +114,7 @@ func describe(a *apps.App, s dispatch.AppStats) appBody {
 		Name: a.Name, Version: a.Manifest.Version, Description: a.Manifest.Description,
 		Author: a.Manifest.Author, Homepage: a.Manifest.Homepage,
 		Capabilities: capabilitiesBody{Wanted: []wantedBody{}, Granted: append([]event.Capability{}, a.Capabilities()...)},
+		State:        a.State(),
 		Limits:       map[string]limitsBody{},
 		Outcomes:     map[plugins.Outcome]int64{},
 		Dropped:      map[string]int64{},
@@ -124,6 +134,10 @@ func describe(a *apps.App, s dispatch.AppStats) appBody {
 		sum := a.Module.SHA256()
 		b.Module = &moduleBody{SHA256: hex.EncodeToString(sum[:]), Bytes: a.Module.Size()}
 		memory = a.Module.MemoryLimit()
+		if a.State() == event.StateSession {
+			u := a.Module.Usage()
+			b.Sessions = &sessionsBody{Open: u.Sessions, Parked: u.Parked, Bytes: u.SessionBytes}
+		}
 	}
 	for _, k := range a.Manifest.Events.Kinds() {
 		l := a.Limits(k)

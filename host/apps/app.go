@@ -34,6 +34,7 @@ type App struct {
 
 	held   []event.Capability // declared and granted
 	users  []string
+	state  event.State      // fresh, unless asked for and granted; "" is fresh
 	limits config.AppLimits // the operator's
 	slots  *notifySlots     // nil: notifications are not rate-limited
 }
@@ -49,6 +50,10 @@ func (a *App) Capabilities() []event.Capability { return slices.Clone(a.held) }
 func (a *App) Serves(uid string) bool {
 	return slices.Contains(a.users, everyone) || slices.Contains(a.users, uid)
 }
+
+// State returns how long the app's memory lives: for a session where its
+// manifest asks for that and the operator granted it.
+func (a *App) State() event.State { return cmp.Or(a.state, event.StateFresh) }
 
 // Limits returns what bounds one invocation with an event of kind k: the
 // operator's limits, else the manifest's, else 50 million units of fuel and

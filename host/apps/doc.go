@@ -9,6 +9,10 @@
 // as effects of that invocation, which take hold, as Invocation.Outputs, only
 // when it ends ok; otherwise they are discarded.
 //
+// An app whose manifest asks for state "session", and whose operator grants it,
+// keeps its memory from one event of a session to the next in a SessionState,
+// which dispatch holds for each session.
+//
 // Modules are not trusted. Pointers are checked by the engine; JSON is decoded
 // strictly (valid UTF-8, no unknown or repeated fields, nothing behind it,
 // nested at most 64 deep); sizes and counts are bounded; text that a module
@@ -19,7 +23,8 @@
 // A settings schema's "default" values describe; they are not filled in. The
 // schema may not refer to anything outside of itself.
 //
-// Concurrency: a Set and its Apps are safe for concurrent use after Load.
+// Concurrency: a Set and its Apps are safe for concurrent use after Load; a
+// SessionState is for one call at a time.
 //
 // It may import host/config, plugins and sdk/event. It queues nothing and
 // retries nothing (dispatch does), and does not sandbox by itself (plugins

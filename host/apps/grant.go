@@ -60,6 +60,26 @@ func (l *loading) grant(a *App) {
 	}
 }
 
+// state works out whether the app's memory is kept for a session, and reports
+// where manifest and grant differ.
+func (l *loading) state(a *App) {
+	asks := a.Manifest.State == event.StateSession
+	granted := l.config.State == event.StateSession || l.open
+	switch {
+	case asks && granted:
+		a.state = event.StateSession
+	case asks:
+		l.fault(l.config.Pos.State,
+			fmt.Sprintf("it needs state %q, its memory kept for a user's session, which is not granted", event.StateSession),
+			fmt.Sprintf("write state = %q, or remove the app", event.StateSession))
+	case l.config.State == event.StateSession:
+		l.problems = append(l.problems, config.Problem{
+			Pos: firstPos(l.config.Pos.State, l.config.Pos.Block), Severity: config.Warning,
+			What: fmt.Sprintf("%sstate %q is granted, but its manifest never asks for it", l.title(), event.StateSession), Do: "remove state",
+		})
+	}
+}
+
 // acting lists the capabilities by which an app acts.
 func acting() string {
 	var names []string

@@ -24,6 +24,10 @@ type Event struct {
 	Kind                       event.Kind
 	UID, Session, Conversation string
 	Payload                    []byte // as event_read gives it
+
+	// State is that of the session, from one of its events to the next, with an
+	// app whose App.State is session. Nil is fresh.
+	State *SessionState
 }
 
 // Invocation is what became of one call of one app.
@@ -42,6 +46,7 @@ type Invocation struct {
 	FuelLimit                  uint64
 	Wall                       time.Duration
 	MemoryBytes                int64
+	Restarted                  bool           // the app was told that its state is lost
 	Outputs                    []event.Output // emits and notifications, in order; empty unless the outcome is ok
 	Log                        []LogLine      // it may hold a user's words
 	LogCut                     int            // bytes of log cut
@@ -59,7 +64,8 @@ func NewInvocationID() string {
 	return "i_" + strings.ToLower(ulid.MustNew(ulid.Now(), rand.Reader).String())
 }
 
-// Invoke calls the app's module with one event, within Limits. What the app
+// Invoke calls the app's module with one event, within Limits: on fresh state,
+// or on ev.State, which must not be in use by another call. What the app
 // did wrong is in the Invocation; an error says that the invocation could not
 // be judged: ctx ended (ctx.Err()), the app or the engine was closed, no
 // instance could be made, or the app does not hold the event's capability.
@@ -72,19 +78,30 @@ func (a *App) Invoke(ctx context.Context, ev Event) (Invocation, error) {
 	if !a.Holds(event.Capability(ev.Kind.String())) {
 		return Invocation{}, fmt.Errorf("app %q: it does not hold the capability to get %s events", a.Name, ev.Kind)
 	}
+	state := ev.State
+	if a.State() != event.StateSession {
+		state = nil
+	}
+	payload, restarted := ev.Payload, state.lost()
+	if restarted {
+		var err error
+		if payload, err = restartedPayload(ev.Kind, payload); err != nil {
+			return Invocation{}, fmt.Errorf("app %q: telling it that its state is lost: %w", a.Name, err)
+		}
+	}
 	limits := a.Limits(ev.Kind)
 	inv := Invocation{
 		ID: NewInvocationID(), App: a.Name, Kind: ev.Kind,
 		UID: ev.UID, Session: ev.Session, Conversation: ev.Conversation,
-		Attempt: 1, Final: true, At: time.Now(), FuelLimit: limits.Fuel,
+		Attempt: 1, Final: true, At: time.Now(), FuelLimit: limits.Fuel, Restarted: restarted,
 	}
-	g := &guest{app: a, moment: handling, uid: ev.UID, payload: ev.Payload, outputBytes: maxOutputBytes}
+	g := &guest{app: a, moment: handling, uid: ev.UID, payload: payload, outputBytes: maxOutputBytes}
 	if ev.Kind == event.KindConversation {
 		g.outputBytes = maxConversationOutputBytes
 	}
-	res, err := a.Module.Run(ctx, plugins.Invocation{
+	res, err := state.run(ctx, a.Module, plugins.Invocation{
 		Export: exportHandle,
-		Args:   []uint64{uint64(uint32(ev.Kind)), uint64(uint32(len(ev.Payload)))},
+		Args:   []uint64{uint64(uint32(ev.Kind)), uint64(uint32(len(payload)))},
 		Limits: limits,
 		State:  g,
 		Stderr: stderr{g},

@@ -174,10 +174,8 @@ func (l *loading) app(ctx context.Context, wasm []byte) *App {
 		return a
 	}
 	l.grant(a)
+	l.state(a)
 	l.settings(a)
-	if manifest.State == event.StateSession {
-		l.fault(l.config.Pos.Module, `its manifest asks for state "session", which is not available yet`, `build it with state "fresh"`)
-	}
 	return a
 }
 

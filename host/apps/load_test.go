@@ -20,7 +20,7 @@ import (
 
 // app is a configured app with a place for each of its parts, all in lines of
 // their own: block 1, module 2, sha256 3, grant 4, settings 5, and settings
-// within it from 6.
+// within it from 6, state 10.
 func app(t testing.TB, name string, wasm []byte, grant ...event.Capability) config.App {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".wasm")
@@ -29,7 +29,7 @@ func app(t testing.TB, name string, wasm []byte, grant ...event.Capability) conf
 	}
 	at := func(line, column int) config.Pos { return config.Pos{File: "config.hcl", Line: line, Column: column} }
 	c := config.App{Name: name, Module: path, Grant: grant, Users: []string{"*"}, Pos: config.AppPos{
-		Block: at(1, 1), Module: at(2, 12), SHA256: at(3, 12), Grant: at(4, 12), Settings: at(5, 3),
+		Block: at(1, 1), Module: at(2, 12), SHA256: at(3, 12), Grant: at(4, 12), Settings: at(5, 3), State: at(10, 12),
 		Setting: map[string]config.Pos{"": at(5, 14), "/words": at(6, 5), "/words/0": at(6, 14), "/words/1": at(6, 20), "/speed": at(7, 5), "/who": at(8, 5), "/who/age": at(9, 7)},
 	}}
 	for i := range grant {
@@ -110,7 +110,7 @@ func TestLoadReportsBadModules(t *testing.T) {
 			`config.hcl:2:12: app "notes": its manifest: events names none … author`,
 		}},
 		{"keeps state", guestFile(t, "plain", strings.Replace(receives, `"events"`, `"state":"session","events"`, 1)), []string{
-			`config.hcl:2:12: app "notes": its manifest asks for state "session", which is not available yet; build it with state "fresh"`,
+			`config.hcl:10:12: app "notes": it needs state "session", its memory kept for a user's session, which is not granted; write state = "session", or remove the app`,
 		}},
 		{"imports call without asking", guestFile(t, "script", `{"name":"script","version":"1","events":{"transcript":{}}}`), []string{
 			`config.hcl:2:12: app "notes": its module has an import "auricle_v1" "call", which needs notify … grant = ["transcript", "notify"]`,
@@ -305,7 +305,6 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ name, guest, manifest, settings, want string }{
 		{"module", "manifest_none", "", "", "wrote no manifest"},
 		{"settings", "plain", receives, `{"a":1}`, "it takes no settings"},
-		{"state", "plain", strings.Replace(receives, `"events"`, `"state":"session","events"`, 1), "", "not available yet"},
 	} {
 		if _, err := apps.Open(t.Context(), theEngine(t), "notes", guestFile(t, c.guest, c.manifest), json.RawMessage(c.settings)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want …%s…", c.name, err, c.want)

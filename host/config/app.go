@@ -17,8 +17,8 @@ const (
 // app decodes an app block.
 func (d *decoder) app(b appBlock) App {
 	at := b.Pos
-	a := App{Name: b.Name, Users: []string{everyone}, Pos: AppPos{
-		Block: at, Module: at, SHA256: at, Grant: at, Users: at, Settings: at,
+	a := App{Name: b.Name, Users: []string{everyone}, State: event.StateFresh, Pos: AppPos{
+		Block: at, Module: at, SHA256: at, Grant: at, Users: at, State: at, Settings: at,
 	}}
 	for _, k := range keys {
 		if k.app == nil {
@@ -47,6 +47,9 @@ func (d *decoder) app(b appBlock) App {
 			d.settings(k, label, v, &a)
 		case appModule:
 			a.Pos.Module = v.Pos
+			d.decode(k, label, v, k.app(&a))
+		case appState:
+			a.Pos.State = v.Pos
 			d.decode(k, label, v, k.app(&a))
 		case appSHA256:
 			a.Pos.SHA256 = v.Pos

@@ -118,7 +118,7 @@ var bad = []struct {
 		`1:1: unknown key "lisen"; did you mean listen? (known: listen, data_dir, drain, log_level, log_json)`,
 		`2:1: unknown key "color"; remove it (known: listen, data_dir, drain, log_level, log_json)`,
 		`5:3: unknown key "worker" in block pool; did you mean workers? (known: workers, queue, per_app)`,
-		`9:3: app "a": unknown key "moduel"; did you mean module? (known: module, sha256, grant, users, settings)`,
+		`9:3: app "a": unknown key "moduel"; did you mean module? (known: module, sha256, grant, users, state, settings)`,
 		`13:5: app "a": unknown key "time" in block limits; remove it (known: fuel, wall, memory)`,
 	}},
 	{"limits_negative", []string{ // negative limits
@@ -209,6 +209,12 @@ var bad = []struct {
 	{"size_unit", []string{ // MB may mean two things; units have one spelling
 		`2:12: audio.buffer: expected a size such as "4MiB", got "4MB": there is no unit MB; write a whole number of B, KiB, MiB or GiB`,
 		`6:17: stream.max_message: expected a size such as "1MiB", got "64kib": the unit is written KiB; write a whole number of B, KiB, MiB or GiB`,
+	}},
+	{"state_not_text", []string{ // there are two states, and either has a name
+		`3:12: app "notes": state: expected one of fresh, session, got true; write it in quotes`,
+	}},
+	{"state_unknown", []string{ // a near miss of a fixed set of words
+		`3:12: app "notes": state: expected one of fresh, session, got "sessions"; did you mean session?`,
 	}},
 	{"switch_in_quotes", []string{ // text is not true
 		`1:12: log_json: expected true or false, got "true"; write one of the two, without quotes`,

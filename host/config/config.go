@@ -78,6 +78,7 @@ type App struct {
 	SHA256   string // 64 lower-case hexadecimal digits; "" pins nothing
 	Grant    []event.Capability
 	Users    []string        // uids; "*" is everyone
+	State    event.State     // fresh or session
 	Settings json.RawMessage // a JSON object; nil when the block has none
 	Limits   AppLimits
 	Pos      AppPos
@@ -94,9 +95,9 @@ type AppLimits struct {
 // AppPos says where an app's parts stand, for problems found later, in its
 // module or manifest. What the block leaves out has the block's position.
 type AppPos struct {
-	Block, Module, SHA256, Grant, Users, Settings Pos
-	Grants                                        []Pos          // one for each of App.Grant
-	Setting                                       map[string]Pos // by JSON pointer: "" is the whole, then "/words", "/words/0"
+	Block, Module, SHA256, Grant, Users, State, Settings Pos
+	Grants                                               []Pos          // one for each of App.Grant
+	Setting                                              map[string]Pos // by JSON pointer: "" is the whole, then "/words", "/words/0"
 }
 
 // SettingAt returns the position of the setting at a JSON pointer (RFC 6901),

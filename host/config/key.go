@@ -47,6 +47,7 @@ const (
 	appSHA256   = "app.sha256"
 	appGrant    = "app.grant"
 	appUsers    = "app.users"
+	appState    = "app.state"
 	appSettings = "app.settings"
 
 	maxAppName = 64
@@ -145,6 +146,10 @@ var keys = []Key{
 		Path: appUsers, Kind: List, Default: `["*"]`,
 		Doc: `The users (uid) whose conversations the app works on; "*" is everyone.`,
 		app: func(a *App) any { return &a.Users },
+	}, {
+		Path: appState, Kind: Choice, Default: `"fresh"`, Choices: []string{string(event.StateFresh), string(event.StateSession)},
+		Doc: `How long the app's memory lives. "fresh": every event begins with nothing of those before. "session": it is kept for each user's session, for an app whose manifest asks for it; what that costs is counted.`,
+		app: func(a *App) any { return (*string)(&a.State) },
 	}, {
 		Path: appSettings, Kind: Object,
 		Doc: "The app's own settings, checked against the schema in its manifest.",

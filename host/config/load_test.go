@@ -72,22 +72,23 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 			SHA256:   "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
 			Grant:    []event.Capability{event.CapConversation, event.CapNotify},
 			Users:    []string{"anna", "bert@example.org"},
+			State:    "session",
 			Settings: json.RawMessage(settings),
 			Limits:   config.AppLimits{Fuel: 50_000_000, Wall: 250 * time.Millisecond, MemoryBytes: 32 << 20},
 			Pos: config.AppPos{
-				Block: at(28, 1), Module: at(29, 12), SHA256: at(30, 12), Grant: at(31, 12), Users: at(32, 12), Settings: at(33, 14),
+				Block: at(28, 1), Module: at(29, 12), SHA256: at(30, 12), Grant: at(31, 12), Users: at(32, 12), State: at(33, 12), Settings: at(34, 14),
 				Grants: []config.Pos{at(31, 13), at(31, 29)},
 				Setting: map[string]config.Pos{
-					"": at(33, 14), "/words": at(34, 17), "/words/0": at(34, 18), "/words/1": at(34, 28),
-					"/a~1b~0c": at(35, 17), "/a~1b~0c/deep": at(35, 26), "/a~1b~0c/deep/0": at(35, 27),
-					"/a~1b~0c/deep/1": at(35, 33), "/a~1b~0c/deep/2": at(35, 39),
-					"/big": at(36, 17), "/text": at(37, 17), "/true": at(41, 17), "/escaped": at(42, 17), "/nothing": at(43, 17),
+					"": at(34, 14), "/words": at(35, 17), "/words/0": at(35, 18), "/words/1": at(35, 28),
+					"/a~1b~0c": at(36, 17), "/a~1b~0c/deep": at(36, 26), "/a~1b~0c/deep/0": at(36, 27),
+					"/a~1b~0c/deep/1": at(36, 33), "/a~1b~0c/deep/2": at(36, 39),
+					"/big": at(37, 17), "/text": at(38, 17), "/true": at(42, 17), "/escaped": at(43, 17), "/nothing": at(44, 17),
 				},
 			},
 		}, {
-			Name: "bare", Module: "/opt/bare.wasm", Users: []string{"*"},
+			Name: "bare", Module: "/opt/bare.wasm", Users: []string{"*"}, State: "fresh",
 			Pos: config.AppPos{
-				Block: at(53, 1), Module: at(53, 23), SHA256: at(53, 1), Grant: at(53, 1), Users: at(53, 1), Settings: at(53, 1),
+				Block: at(54, 1), Module: at(54, 23), SHA256: at(54, 1), Grant: at(54, 1), Users: at(54, 1), State: at(54, 1), Settings: at(54, 1),
 			},
 		}},
 	}

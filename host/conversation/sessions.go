@@ -217,7 +217,7 @@ func (m *Sessions) Recover(ctx context.Context) error {
 		m.metrics.completed.WithLabelValues(string(c.Reason)).Inc()
 		m.log.Info("recovered a conversation that was left open", "conversation", c.ID, "segments", len(c.Segments))
 		boxes := m.o.Dispatch.Open(dispatch.SessionOptions{
-			UID: c.UID, ID: c.Session, Language: c.Language,
+			UID: c.UID, ID: c.Session, Language: c.Language, Recovered: true,
 			Deliver: func(inv apps.Invocation) { m.results.keep(inv) },
 			Gap:     func(dispatch.Gap) {},
 		})

@@ -173,7 +173,7 @@ func (l *lane) invoke(w *work) (inv apps.Invocation, err error) {
 		}
 	}()
 	s := w.m.session
-	ev := apps.Event{Kind: w.kind, UID: s.o.UID, Session: s.o.ID, Conversation: w.conversation}
+	ev := apps.Event{Kind: w.kind, UID: s.o.UID, Session: s.o.ID, Conversation: w.conversation, State: &w.m.state}
 	if ev.Payload, err = w.payload(); err != nil {
 		return inv, err
 	}
@@ -262,6 +262,7 @@ func (l *lane) close(it *item, inv apps.Invocation) {
 	}
 	l.deliver(it.m, inv)
 	it.answered()
+	it.m.settled()
 }
 
 // refuse gives up a conversation event that the Dispatcher's tally does not

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
@@ -26,6 +27,12 @@ type mailbox struct {
 	audio     bool       // queue holds an itemAudio
 	reader    *audio.Reader
 	lost      int64 // bytes taken from reader and dropped since the last audio event
+	owed      int   // conversation events that have not had their last word, wherever they are
+
+	// state is what the app keeps for the session. It is the running task's; when
+	// nothing can run any more, over says so, whoever finds that closes it.
+	state apps.SessionState
+	over  bool // guarded by mu
 }
 
 type itemKind int
@@ -180,6 +187,40 @@ func (m *mailbox) put(it *item) {
 	m.tell(gaps)
 }
 
+// owe counts a conversation event whose last word is to come; settled is
+// called with it.
+func (m *mailbox) owe() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.owed++
+}
+
+func (m *mailbox) settled() {
+	m.mu.Lock()
+	m.owed--
+	over := m.ends()
+	m.mu.Unlock()
+	m.giveBack(over)
+}
+
+// ends reports, once, that the session is closed and nothing of it will run
+// any more. The caller holds m.mu, and calls giveBack without it.
+func (m *mailbox) ends() bool {
+	if !m.closed || m.scheduled || m.owed > 0 || m.over {
+		return false
+	}
+	m.over = true
+	return true
+}
+
+// giveBack lets go of what the app keeps for the session, if the mailbox is
+// over.
+func (m *mailbox) giveBack(over bool) {
+	if over {
+		m.state.Close()
+	}
+}
+
 // busy reports whether there is anything that a new event would wait for.
 func (m *mailbox) busy(conversation string) bool {
 	m.mu.Lock()
@@ -300,8 +341,10 @@ func (m *mailbox) finish() {
 		// What was let in once waits in the lane's list where its queue is full.
 		m.scheduled = m.lane.submit(m, true) == ""
 	}
+	over := m.ends()
 	m.mu.Unlock()
 	m.tell(gaps)
+	m.giveBack(over)
 }
 
 // close drops the realtime work that no completion waits for.
@@ -316,8 +359,10 @@ func (m *mailbox) close() {
 	}
 	gaps := m.dropTranscripts(after, ReasonSessionClosed)
 	gaps = append(gaps, m.closeReader()...)
+	over := m.ends()
 	m.mu.Unlock()
 	m.tell(gaps)
+	m.giveBack(over)
 }
 
 // closeReader gives the audio buffer back once the mailbox is closed and

@@ -2,6 +2,8 @@ package dispatch
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/auricle-dev/auricle/sdk/event"
 )
 
 // metrics are a Dispatcher's counters; what can be read off at any time is
@@ -15,6 +17,7 @@ type metrics struct {
 	retries      *prometheus.CounterVec
 	failures     *prometheus.CounterVec
 	hostErrors   *prometheus.CounterVec
+	restarts     *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -37,6 +40,7 @@ func newMetrics() *metrics {
 		retries:      counter("auricle_completion_retries_total", "Attempts of a conversation event that failed and are made again.", "app"),
 		failures:     counter("auricle_completion_failures_total", "Conversation events given up.", "app"),
 		hostErrors:   counter("auricle_dispatch_host_errors_total", "Events that the host could not run, and panics of its own.", "app"),
+		restarts:     counter("auricle_app_restarts_total", "Times that an app was told that the state of its session is lost.", "app"),
 	}
 }
 
@@ -44,7 +48,7 @@ func newMetrics() *metrics {
 func (m *metrics) register(r prometheus.Registerer, d *Dispatcher) error {
 	var done []prometheus.Collector
 	for _, c := range []prometheus.Collector{
-		m.invocations, m.fuel, m.duration, m.dropped, m.droppedBytes, m.retries, m.failures, m.hostErrors, collector{d},
+		m.invocations, m.fuel, m.duration, m.dropped, m.droppedBytes, m.retries, m.failures, m.hostErrors, m.restarts, collector{d},
 	} {
 		if err := r.Register(c); err != nil {
 			for _, c := range done {
@@ -64,12 +68,15 @@ var (
 	runningDesc  = prometheus.NewDesc("auricle_pool_running_invocations", "Invocations on a worker.", nil, nil)
 	waitingDesc  = prometheus.NewDesc("auricle_pool_waiting_invocations", "Mailboxes waiting for a worker.", nil, nil)
 	bufferedDesc = prometheus.NewDesc("auricle_audio_buffered_bytes", "Audio held until apps have taken it.", nil, nil)
+	sessionsDesc = prometheus.NewDesc("auricle_app_sessions_open", "Sessions for which an app keeps its memory.", []string{"app"}, nil)
+	parkedDesc   = prometheus.NewDesc("auricle_app_sessions_parked", "Of these, how many are put away because they are quiet.", []string{"app"}, nil)
+	stateDesc    = prometheus.NewDesc("auricle_app_session_bytes", "Memory that an app's sessions take, shared pages not counted.", []string{"app"}, nil)
 	breakerDesc  = prometheus.NewDesc("auricle_breaker_open", "1 while the app's breaker is open or half-open.", []string{"app"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{runningDesc, waitingDesc, bufferedDesc, breakerDesc} {
+	for _, d := range []*prometheus.Desc{runningDesc, waitingDesc, bufferedDesc, breakerDesc, sessionsDesc, parkedDesc, stateDesc} {
 		ch <- d
 	}
 }
@@ -91,5 +98,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		l.mu.Unlock()
 		gauge(breakerDesc, open, l.name)
+		if l.installed != nil && l.installed.State() == event.StateSession {
+			u := l.installed.Module.Usage()
+			gauge(sessionsDesc, float64(u.Sessions), l.name)
+			gauge(parkedDesc, float64(u.Parked), l.name)
+			gauge(stateDesc, float64(u.SessionBytes), l.name)
+		}
 	}
 }

@@ -17,6 +17,10 @@ type SessionOptions struct {
 	UID, ID, Language string
 	Rate              int // samples a second of the PCM given to Audio; 0 when the session has no audio
 
+	// Recovered says that an earlier host began the session: what apps kept for
+	// it is lost, and they are told.
+	Recovered bool
+
 	// Deliver gets each finished invocation of this session; for one app in
 	// order, and before its next event begins. It is called on a worker and must
 	// not block. A failed attempt of a conversation event that will be tried again
@@ -69,7 +73,7 @@ func (d *Dispatcher) Open(o SessionOptions) *Session {
 		if !l.app.Serves(o.UID) {
 			continue
 		}
-		m := &mailbox{lane: l, session: s}
+		m := &mailbox{lane: l, session: s, state: apps.SessionState{Lost: o.Recovered}}
 		if o.Rate > 0 && l.app.Holds(event.CapAudio) {
 			if s.buffer == nil {
 				s.buffer = audio.NewBuffer(d.options.AudioBuffer)
@@ -178,7 +182,8 @@ func (s *Session) EndAudio(conversation string) {
 }
 
 // Complete hands a stored conversation to each app that holds conversation,
-// after what is left of its audio and transcript. It never drops. The channel
+// after what is left of its audio and transcript. It never drops. It must come
+// before Close. The channel
 // closes when every app of the user has had its transcript and audio up to
 // here, and every one that holds conversation has answered: its first attempt
 // has ended, or its breaker is open.
@@ -201,6 +206,7 @@ func (s *Session) Complete(c event.Conversation) <-chan struct{} {
 		case m.lane.app.Holds(event.CapConversation):
 			a.due.Add(1)
 			it := &item{kind: itemConversation, m: m, conversation: c.ID, payload: payload, answer: a}
+			m.owe()
 			if err != nil {
 				m.lane.refuse(it, fmt.Sprintf("the conversation can't be written as JSON: %v", err))
 				continue
@@ -220,8 +226,9 @@ func (s *Session) Complete(c event.Conversation) <-chan struct{} {
 
 // Close ends the session: realtime work that waits is dropped and counted,
 // save what came before a Complete. Conversation events go on, and are
-// delivered. Afterwards Transcript and Audio drop what they get. It does not
-// wait for what runs.
+// delivered, and what an app keeps for the session is given back when they
+// are. Afterwards Transcript and Audio drop what they get. It does not wait for
+// what runs.
 func (s *Session) Close() {
 	if s.closed.Swap(true) {
 		return

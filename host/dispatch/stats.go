@@ -93,6 +93,9 @@ func (s *stats) init(app string, m *metrics) {
 func (s *stats) invocation(k event.Kind, inv *apps.Invocation) {
 	s.metrics.fuel.WithLabelValues(s.app).Observe(float64(inv.Fuel))
 	s.metrics.duration.WithLabelValues(s.app).Observe(inv.Wall.Seconds())
+	if inv.Restarted {
+		s.metrics.restarts.WithLabelValues(s.app).Inc()
+	}
 	s.outcome(k, inv.Outcome)
 	s.mu.Lock()
 	defer s.mu.Unlock()

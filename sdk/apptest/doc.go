@@ -25,8 +25,10 @@
 //
 // It has no sandbox: fuel isn't counted, memory isn't limited, a handler that
 // never returns can't be stopped (the test fails after Options.Timeout), and
-// variables keep their values from one event to the next. Settings are not
-// checked against the schema. RunModule does all of that.
+// variables keep their values from one event to the next, also of another
+// session, of an app without state, and after a panic; an event says Restarted
+// when the test sets it. Settings are not checked against the schema. RunModule
+// does all of that.
 //
 // It imports nothing but the standard library, sdk and sdk/event.
 package apptest

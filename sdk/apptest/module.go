@@ -73,7 +73,8 @@ func Each(t *testing.T, app sdk.App, dir string, test func(t *testing.T, run Run
 
 // RunModule gives events, one after the other, to the module at path through
 // the auricle command, under the limits that its manifest asks for or the
-// host's defaults. It fails the test at once when the command does, for
+// host's defaults. An app with State: event.StateSession keeps its memory for
+// each session that events name. It fails the test at once when the command does, for
 // example because the module or the settings are refused.
 //
 // The command is the file that the environment variable AURICLE names, or
@@ -185,8 +186,9 @@ func writeLine(w io.Writer, e Event) error {
 			Session      string `json:"session"`
 			Conversation string `json:"conversation"`
 			UID          string `json:"uid"`
+			Restarted    bool   `json:"restarted,omitempty"`
 			PCM          []byte `json:"pcm_base64"`
-		}{a.Rate, a.Start, a.Dropped, a.Session, a.Conversation, a.UID, a.PCM}
+		}{a.Rate, a.Start, a.Dropped, a.Session, a.Conversation, a.UID, a.Restarted, a.PCM}
 	}
 	return json.NewEncoder(w).Encode(line)
 }
@@ -212,7 +214,8 @@ func readReport(r io.Reader) (*Report, error) {
 				Level string `json:"level"`
 				Text  string `json:"text"`
 			} `json:"log"`
-			LogCut int `json:"log_cut_bytes"`
+			LogCut    int  `json:"log_cut_bytes"`
+			Restarted bool `json:"restarted"`
 		}
 		err := dec.Decode(&line)
 		if errors.Is(err, io.EOF) {
@@ -224,7 +227,8 @@ func readReport(r io.Reader) (*Report, error) {
 		res := Result{
 			Event: line.Event, Outcome: line.Outcome, Error: line.Error,
 			Fuel: line.Fuel, FuelLimit: line.FuelLimit, MemoryBytes: line.MemoryBytes, LogCut: line.LogCut,
-			Wall: time.Duration(line.WallMicros) * time.Microsecond,
+			Wall:      time.Duration(line.WallMicros) * time.Microsecond,
+			Restarted: line.Restarted,
 		}
 		for _, o := range line.Outputs {
 			if o.Kind != event.OutputNotification {

@@ -39,6 +39,10 @@ type Result struct {
 	Outputs       []json.RawMessage
 	Notifications []string
 
+	// Restarted says that the host told the app, by the event's restarted, that
+	// the state of its session is lost. Modules only.
+	Restarted bool
+
 	Log    []LogLine // kept whatever the outcome
 	LogCut int       // bytes of log that had no room
 

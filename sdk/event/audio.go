@@ -16,14 +16,20 @@ const FormatS16LE = 1
 // u32 header size, u32 rate, u16 channels, u16 format, i64 start, u32 dropped.
 const audioFixedBytes = 4 + 4 + 2 + 2 + 8 + 4
 
+// What follows the ids in the header, where any flag is set: u32 flags.
+const (
+	audioFlagBytes = 4
+	flagRestarted  = 1 << 0
+)
+
 // ErrBadAudio is wrapped by the errors of Audio.UnmarshalBinary.
 var ErrBadAudio = errors.New("malformed audio event")
 
 // Audio is the payload of a KindAudio event: a piece of 16-bit mono PCM. On
 // the wire it is a little-endian header — u32 header size, u32 sample rate,
 // u16 channels, u16 format, i64 start in samples, u32 dropped bytes, then
-// session, conversation and uid, each a u16 length and UTF-8 bytes — followed
-// by the PCM.
+// session, conversation and uid, each a u16 length and UTF-8 bytes, then, if
+// any is set, u32 flags (bit 0: Restarted) — followed by the PCM.
 type Audio struct {
 	Rate         int    // samples a second
 	Channels     int    // always 1
@@ -32,6 +38,7 @@ type Audio struct {
 	Session      string
 	Conversation string
 	UID          string
+	Restarted    bool   // as Transcript.Restarted
 	PCM          []byte // s16le
 }
 
@@ -47,6 +54,9 @@ func (a *Audio) Duration() time.Duration {
 // 65,535 bytes.
 func (a *Audio) AppendBinary(b []byte) ([]byte, error) {
 	head := audioFixedBytes
+	if a.Restarted {
+		head += audioFlagBytes
+	}
 	for _, id := range []string{a.Session, a.Conversation, a.UID} {
 		if len(id) > 0xffff {
 			return b, fmt.Errorf("audio event: an id of %d bytes is longer than 65535", len(id))
@@ -63,12 +73,15 @@ func (a *Audio) AppendBinary(b []byte) ([]byte, error) {
 		b = binary.LittleEndian.AppendUint16(b, uint16(len(id)))
 		b = append(b, id...)
 	}
+	if a.Restarted {
+		b = binary.LittleEndian.AppendUint32(b, flagRestarted)
+	}
 	return append(b, a.PCM...), nil
 }
 
 // UnmarshalBinary reads the wire form. PCM aliases b. A longer header than
-// this version knows is skipped, so that fields can be added. Errors wrap
-// ErrBadAudio.
+// this version knows is skipped, so that fields can be added, and so are flags
+// that it does not know. Errors wrap ErrBadAudio.
 func (a *Audio) UnmarshalBinary(b []byte) error {
 	if len(b) < audioFixedBytes {
 		return fmt.Errorf("%w: %d bytes are shorter than a header", ErrBadAudio, len(b))
@@ -98,6 +111,9 @@ func (a *Audio) UnmarshalBinary(b []byte) error {
 			return fmt.Errorf("%w: an id is not UTF-8", ErrBadAudio)
 		}
 		ids = ids[2+n:]
+	}
+	if len(ids) >= audioFlagBytes {
+		out.Restarted = binary.LittleEndian.Uint32(ids)&flagRestarted != 0
 	}
 	*a = out
 	return nil

@@ -86,6 +86,9 @@ type Transcript struct {
 	UID          string    `json:"uid"`
 	Language     string    `json:"language,omitempty"` // BCP 47, as the client declared it
 	Segments     []Segment `json:"segments"`
+	// Restarted says, to an app that keeps state for its session, that the state
+	// of earlier events is lost and this one begins anew.
+	Restarted bool `json:"restarted,omitempty"`
 }
 
 // Reason says why a conversation completed.
@@ -116,6 +119,8 @@ type Conversation struct {
 	Reason      Reason            `json:"reason"`
 	AudioMillis int64             `json:"audio_ms"` // audio received, in ms; the audio itself is not kept
 	Segments    []Segment         `json:"segments"` // in order of Start
+	// Restarted is as Transcript.Restarted; never set but in an event.
+	Restarted bool `json:"restarted,omitempty"`
 }
 
 // OutputKind tells what an output is.

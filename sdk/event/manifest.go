@@ -12,7 +12,7 @@ type Manifest struct {
 	Homepage     string              `json:"homepage,omitempty"`
 	Events       Events              `json:"events"`
 	Capabilities []CapabilityRequest `json:"capabilities,omitempty"`
-	State        State               `json:"state,omitempty"`    // empty means StateFresh
+	State        State               `json:"state,omitempty"`    // what it asks for; empty means StateFresh
 	Limits       *Limits             `json:"limits,omitempty"`   // what the author suggests; the operator's limits win
 	Settings     json.RawMessage     `json:"settings,omitempty"` // JSON Schema (2020-12) of the operator's settings
 }
@@ -65,10 +65,12 @@ type CapabilityRequest struct {
 type State string
 
 // The states. StateFresh is the default: nothing is left of one invocation
-// when the next begins.
+// when the next begins. With StateSession, which the operator must grant, the
+// memory of one invocation is there at the next of the same session, and of no
+// other; an event that begins without it says so by its Restarted.
 const (
 	StateFresh   State = "fresh"
-	StateSession State = "session" // reserved: no host grants it yet
+	StateSession State = "session"
 )
 
 // Limits bound one invocation. Zero leaves a limit at its default.

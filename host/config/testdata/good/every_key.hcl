@@ -30,6 +30,7 @@ app "notes.summary_2-b" {
   sha256 = "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08"
   grant  = ["conversation", "notify"]
   users  = ["anna", "bert@example.org"]
+  state  = "session"
   settings = {
     words     = ["budget", "größe"]
     "a/b~c"   = { deep = [null, true, -0.5] }

@@ -1,0 +1,4 @@
+app "notes" {
+  module = "notes.wasm"
+  state  = "sessions"
+}
