@@ -155,7 +155,7 @@
 //
 //   - Where a stack overflows depends on the processor: a module that recurses
 //     without bound traps everywhere, but not with the same fuel. The stack is
-//     on the host's heap and can grow to some 100 MB before.
+//     on the host's heap and ends at some 16 MiB, looked at between slices.
 //   - Compiling in this process can't be interrupted. It is bounded by limits on
 //     what a module may declare and on its size. With Options.Compiler it can.
 //   - Timing side channels between guests on one machine are not closed.

@@ -10,6 +10,12 @@ import (
 // with its instance. Most calls need some 32 KB; a deep recursion takes 100 MB.
 const maxKeptStack = 128 << 10
 
+// maxStack is how large a stack may grow. wazero's own bound is 50 MB, and it
+// doubles what it has: recursion without end would cost the host 100 MB of heap
+// and the copying of them. The stack is looked at between slices of fuel, so it
+// can grow beyond by what one slice needs.
+const maxStack = 16 << 20
+
 // function returns an exported function, with the stack that its last call left
 // where that was kept: growing a new one takes a microsecond or two and leaves
 // garbage.

@@ -193,6 +193,7 @@ func (m *Module) initialised(ctx context.Context, l Limits, stderr io.Writer) (_
 	r.initialising = true
 	for _, name := range []string{meter.StartExport, initExport} {
 		if f := in.guest.ExportedFunction(name); f != nil && err == nil {
+			r.function = f
 			_, err = f.Call(r)
 		}
 	}

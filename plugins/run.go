@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tetratelabs/wazero/api"
+
 	"github.com/auricle-dev/auricle/plugins/internal/meter"
 )
 
@@ -24,11 +26,12 @@ import (
 type run struct {
 	context.Context // the caller's
 
-	module *Module
-	inst   *instance
-	inv    Invocation
-	limits Limits
-	call   Call // what host functions get
+	module   *Module
+	inst     *instance
+	function api.Function // the export that is called
+	inv      Invocation
+	limits   Limits
+	call     Call // what host functions get
 
 	granted int64 // fuel handed out so far
 	start   time.Time
@@ -81,10 +84,10 @@ func (m *Module) begin(ctx context.Context, inst *instance, inv Invocation, star
 
 // invoke runs the invocation.
 func (r *run) invoke(results int) (Result, error) {
-	f := r.inst.function(r.inv.Export)
-	values, err := f.Call(r, r.inv.Args...)
+	r.function = r.inst.function(r.inv.Export)
+	values, err := r.function.Call(r, r.inv.Args...)
 	if err == nil {
-		r.inst.keepFunction(r.inv.Export, f)
+		r.inst.keepFunction(r.inv.Export, r.function)
 	} else {
 		r.inst.functions = nil // they may have been cut off midway
 		values = make([]uint64, results)
@@ -138,6 +141,10 @@ func (r *run) charge(fuel uint64) error {
 func (r *run) pause(used int64) error {
 	if used > int64(r.limits.Fuel) {
 		return r.end(&stop{outcome: FuelExhausted, message: r.fuelSpent()})
+	}
+	if n := stackBytes(r.function); n > maxStack {
+		return r.end(&stop{outcome: Trap, message: fmt.Sprintf("wasm stack overflow: calls nested so deep take %s, at most %s are given",
+			formatBytes(int64(n)), formatBytes(maxStack))})
 	}
 	runtime.Gosched()
 	return r.look()
