@@ -332,6 +332,11 @@ func TestAppKeepsStateForASession(t *testing.T) {
 	if code := second.closeCode(); code != websocket.CloseNormalClosure {
 		t.Errorf("close code %d", code)
 	}
+	for end := time.Now().Add(patience); show().Sessions.Open != 1; {
+		if time.Now().After(end) {
+			t.Fatalf("%+v, want that the ended session's state is given back", show())
+		}
+	}
 }
 
 func TestShutdownCompletesOpenConversationsAndTellsClients(t *testing.T) {

@@ -33,13 +33,14 @@ func TestManifestSaysWhatTheAppSays(t *testing.T) {
 			},
 			Settings:       `{"type":"object"}`,
 			AudioEvery:     250 * time.Millisecond,
+			State:          event.StateSession,
 			Limits:         sdk.Limits{Fuel: 5, Wall: 2 * time.Second, Memory: 1 << 20},
 			OnAudio:        onAudio,
 			OnTranscript:   onTranscript,
 			OnConversation: onConversation,
 		}, `{"name":"notes.v2_x-y","version":"1.2.0","description":"Notes.","author":"Ann","homepage":"https://example.org",` +
 			`"events":{"audio":{"every_ms":250},"transcript":{},"conversation":{}},` +
-			`"capabilities":[{"name":"notify","reason":"to tell you"},{"name":"audio","reason":"to listen","optional":true}],` +
+			`"capabilities":[{"name":"notify","reason":"to tell you"},{"name":"audio","reason":"to listen","optional":true}],"state":"session",` +
 			`"limits":{"fuel":5,"wall_ms":2000,"memory_bytes":1048576},"settings":{"type":"object"}}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -87,6 +88,7 @@ var badApps = []struct {
 	{"settings that are no JSON", good(func(a *sdk.App) { a.Settings = "words: []" }), []string{"Settings: not a JSON Schema object"}},
 	{"settings of two schemas", good(func(a *sdk.App) { a.Settings = `{"type":"object"} {}` }), []string{"something follows the schema"}},
 	{"settings that are a list", good(func(a *sdk.App) { a.Settings = `{"type":"array"}` }), []string{`needs "type": "object"`}},
+	{"another state", good(func(a *sdk.App) { a.State = "user" }), []string{`State is "user"; it must be`}},
 	{"negative limits", good(func(a *sdk.App) { a.Limits = sdk.Limits{Wall: -1, Memory: -1} }), []string{"Limits.Wall is -1ns", "Limits.Memory is -1 bytes"}},
 }
 

@@ -29,6 +29,8 @@ func TestPackageVariablesAreTheSessions(t *testing.T) {
 			[]string{"[false]", "[false,false]", "[false,false,false]", "[false,false,false,false]"}},
 		{"not shared", []apptest.Event{in("ann", "s1", "x"), in("ann", "s2", "x"), in("bert", "s1", "x"), in("ann", "s1", "x")},
 			[]string{"[false]", "[false]", "[false]", "[false,false]"}},
+		{"told by the test", []apptest.Event{&event.Transcript{Restarted: true, Segments: order("x").Segments}, &event.Audio{Restarted: true}, &event.Conversation{Restarted: true}},
+			[]string{"[true]", "[true,true]", "[true,true,true]"}},
 		{"error keeps it", []apptest.Event{order("x"), order("error"), order("x")},
 			[]string{"[false]", "app_error", "[false,false,false]"}},
 		{"panic takes it", []apptest.Event{order("x"), order("panic"), order("x"), order("x")},

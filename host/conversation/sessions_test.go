@@ -72,6 +72,9 @@ func TestRecoverCompletesWhatAnEarlierHostLeftOpen(t *testing.T) {
 		}
 		want(t, "apps", r.dispatch.last().log(), "complete; close")
 		want(t, "uid", r.dispatch.last().o.UID, "ada")
+		if !r.dispatch.last().o.Recovered {
+			t.Error("the apps are not told that what they kept is lost")
+		}
 		r.close()
 	})
 }

@@ -18,6 +18,10 @@
 // the back of its mailbox: it does not hold up what came after it. They live
 // in memory only: what is due when the process dies is lost.
 //
+// A mailbox holds what an app with state "session" keeps for its session. Its
+// events share that, conversation events and their retries included. It is
+// given back when the session is closed and the mailbox's last event has run.
+//
 // Bounds and policies:
 //
 //	queue                     bound                                when full
@@ -28,6 +32,7 @@
 //	a worker, an app                                               in its buffer; conversation events wait
 //	conversation events       none: each stands for a stored       -
 //	                          conversation
+//	state of sessions         the app's memory limit for each      the invocation ends memory_exceeded
 //
 // Concurrency: every method may be called concurrently. Transcript, Audio,
 // EndAudio, Complete and Close take short locks only and never wait for an

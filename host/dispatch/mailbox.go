@@ -20,7 +20,7 @@ type mailbox struct {
 	session    *Session
 	pieceBytes int // of one audio event; 0 without audio
 
-	mu        sync.Mutex // guards all below; never held across a callback or an invocation
+	mu        sync.Mutex // guards all below but state; never held across a callback or an invocation
 	queue     []*item    // in order
 	scheduled bool       // a task of the lane's is waiting or running for it
 	closed    bool       // its session is: what is due still runs, nothing new is taken
@@ -29,10 +29,11 @@ type mailbox struct {
 	lost      int64 // bytes taken from reader and dropped since the last audio event
 	owed      int   // conversation events that have not had their last word, wherever they are
 
-	// state is what the app keeps for the session. It is the running task's; when
-	// nothing can run any more, over says so, whoever finds that closes it.
+	over bool // nothing will run any more
+
+	// state is what the app keeps for the session. It belongs to the running
+	// task, and at the end to the one for whom ends is true, who closes it.
 	state apps.SessionState
-	over  bool // guarded by mu
 }
 
 type itemKind int
