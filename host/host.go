@@ -39,6 +39,8 @@ type Options struct {
 	Config  config.Config
 	Logger  hclog.Logger // nil discards
 	Version string       // shown by the HTTP API
+	// Compiler is plugins.Options.Compiler; nil compiles modules in this process.
+	Compiler []string
 }
 
 // Host is a running host. It owns everything that it opens, and goes through
@@ -111,7 +113,7 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 
-	h.engine, err = newEngine(ctx, filepath.Join(o.Config.DataDir, "cache"))
+	h.engine, err = newEngine(ctx, filepath.Join(o.Config.DataDir, "cache"), o.Compiler)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +162,7 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 // Check loads every app of a configuration as New would and reports what is
 // wrong with it, opening neither port nor store. cacheDir may be empty.
 func Check(ctx context.Context, c config.Config, cacheDir string) (config.Problems, error) {
-	engine, err := newEngine(ctx, cacheDir)
+	engine, err := newEngine(ctx, cacheDir, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -171,9 +173,10 @@ func Check(ctx context.Context, c config.Config, cacheDir string) (config.Proble
 	return problems, errors.Join(err, engine.Close(ctx))
 }
 
-func newEngine(ctx context.Context, cacheDir string) (*plugins.Engine, error) {
+func newEngine(ctx context.Context, cacheDir string, compiler []string) (*plugins.Engine, error) {
 	engine, err := plugins.New(ctx, plugins.Options{
 		CacheDir:    cacheDir,
+		Compiler:    compiler,
 		HostModules: []plugins.HostModule{apps.HostModule()},
 	})
 	if err != nil {

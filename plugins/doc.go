@@ -18,14 +18,16 @@
 //  2. Linking: each import must be a function of WASI preview 1 or of
 //     Options.HostModules, with the same signature. Memories, tables and
 //     globals can't be imported.
-//  3. Compiling, to machine code; or finding it in Options.CacheDir, where it
-//     is kept by the content's hash.
+//  3. Compiling, to machine code: here, or in a process of its own
+//     (Options.Compiler). Where Options.CacheDir has the module already, it
+//     takes the place of steps 1 and 3.
 //  4. Initialising, once, under LoadOptions.Init: data segments, the start
 //     function, then the export _initialize if there is one. A command's
 //     _start is not called.
 //  5. The image is taken: memory and globals, from which every invocation
 //     starts.
-//  6. Run, any number of times, at once or one after the other.
+//  6. Run, any number of times, at once or one after the other; or NewSession
+//     and Session.Run, for invocations that keep state between them.
 //  7. Close. A failure in any step undoes those before.
 //
 // Each failure is a *LoadError that names the step.
@@ -91,14 +93,38 @@
 // # Fresh state
 //
 // After an invocation that ended well, or that a host function ended with
-// AppError, the instance's memory and globals are put back to the image before
-// Run returns, and the instance is kept, up to Options.IdleInstances. After
-// any other end, and when the memory grew by more than 8 MiB, the instance is
-// closed and the next comes from the image. A module that changes its tables, drops segments, or
-// has mutable vector or reference globals can't be put back like that: each
-// invocation gets a new instance, initialised anew, within the invocation's
-// wall-clock limit; the fuel of that is not counted. Module.Reinitialised says
-// why.
+// AppError, the instance is put back to its image before Run returns, so that
+// nothing of what it heard stays behind, and is kept for the next invocation:
+//
+//   - memory: what the system says was written is copied back (on Linux; all
+//     of it elsewhere), growth is taken away;
+//   - numeric globals;
+//   - tables, v128 and reference globals: by functions that the rewriter added
+//     to the module where it can change them.
+//
+// After any other end, and where a table has grown or a segment was dropped,
+// which can't be undone, the instance is closed instead. What WASI gives has no
+// state.
+//
+// A new instance is made from the image, whose memory it shares until it writes.
+// For a module that can change tables, drop segments, or has mutable v128 or
+// reference globals, that is not enough: it is initialised anew, within the
+// invocation's wall-clock limit; the fuel of that is not counted.
+// Module.Reinitialised says why. Such instances are put back as all others are.
+//
+// Idle instances are kept up to Options.IdleInstances and IdleBytes for each
+// module. Options.SpareInstances of them are made ahead, in the background.
+// After Options.IdleAfter without use the others are closed, and the spare ones
+// give their pages back.
+//
+// # Sessions
+//
+// A Session keeps one instance from invocation to invocation: nothing is put
+// back, and the monotonic clock goes on. It costs the pages that it wrote
+// (Session.Bytes). Unused for Options.IdleAfter it is parked: what differs from
+// the image is kept, page by page, and the instance is given back. An invocation
+// that does not end by its function's return ends the state, too: the next
+// begins afresh, and Session.Restarted says so beforehand.
 //
 // # What guests see
 //
@@ -120,9 +146,9 @@
 //
 // # Concurrency
 //
-// All methods may be called at once. The package starts no goroutines: guests
-// and host functions run on the goroutine that called Run or Load, and Close
-// waits for those. Host functions can't call into guests. A panic in a host
+// All methods may be called at once. Guests and host functions run on the
+// goroutine that called Run or Load, and Close waits for those. An engine has one
+// goroutine of its own, which makes spare instances and gives idle memory back. Host functions can't call into guests. A panic in a host
 // function is returned as an error of Run and harms no other invocation.
 //
 // # What is not promised
@@ -130,10 +156,11 @@
 //   - Where a stack overflows depends on the processor: a module that recurses
 //     without bound traps everywhere, but not with the same fuel. The stack is
 //     on the host's heap and can grow to some 100 MB before.
-//   - Compiling can't be interrupted. It is bounded by limits on what a module
-//     may declare and on its size.
+//   - Compiling in this process can't be interrupted. It is bounded by limits on
+//     what a module may declare and on its size. With Options.Compiler it can.
 //   - Timing side channels between guests on one machine are not closed.
-//   - CacheDir is trusted: it holds machine code.
+//   - CacheDir is trusted: it holds machine code. Damage is noticed, malice is
+//     not.
 //   - On processors for which wazero has no compiler, its interpreter runs the
 //     modules: same results and fuel, much slower.
 package plugins

@@ -2,11 +2,12 @@ package plugins
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"sync"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -19,6 +20,9 @@ const (
 	defaultModuleBytes   = 32 << 20
 	defaultSliceFuel     = 100_000
 	defaultIdleInstances = 4
+	defaultIdleBytes     = 64 << 20
+	defaultSpares        = 1
+	defaultIdleAfter     = time.Minute
 )
 
 // Options configure an Engine. The zero value is usable.
@@ -27,6 +31,13 @@ type Options struct {
 	// made if it does not exist. Whoever can write to it decides what runs in
 	// this process. Empty keeps compiled code in memory only.
 	CacheDir string
+	// Compiler is a command that calls CompileProcess with its arguments, and
+	// nothing else. If there is one, modules that CacheDir does not have are
+	// compiled by it in a process of its own, at a low priority: running modules
+	// don't notice, a compiler that crashes or takes all memory harms itself only,
+	// and the end of Load's context ends it. It needs a CacheDir. Without one,
+	// compiling is part of this process.
+	Compiler []string
 	// HostModules are what guests may import, besides WASI preview 1.
 	HostModules []HostModule
 	// MaxModuleBytes bounds a module's binary. 0 means 32 MiB.
@@ -38,6 +49,18 @@ type Options struct {
 	// IdleInstances is how many idle instances are kept for each module. 0 means
 	// 4; negative keeps none.
 	IdleInstances int
+	// IdleBytes bounds what the idle instances of a module hold of memory that
+	// they don't share: the pages that they wrote. An instance beyond it is
+	// closed. 0 means 64 MiB.
+	IdleBytes int64
+	// SpareInstances is how many idle instances each module always has ready, if
+	// need be by making them ahead; at most IdleInstances. 0 means 1; negative
+	// makes none.
+	SpareInstances int
+	// IdleAfter is when what nobody uses gives its memory back: idle instances
+	// are closed but for the spare ones, sessions are parked. 0 means 1 minute;
+	// negative means never.
+	IdleAfter time.Duration
 }
 
 // check returns everything that is wrong with the options.
@@ -45,6 +68,12 @@ func (o Options) check() error {
 	var errs []error
 	if o.MaxModuleBytes < 0 {
 		errs = append(errs, fmt.Errorf("MaxModuleBytes is %d; it can't be negative", o.MaxModuleBytes))
+	}
+	if o.IdleBytes < 0 {
+		errs = append(errs, fmt.Errorf("IdleBytes is %d; it can't be negative (IdleInstances can: it keeps none)", o.IdleBytes))
+	}
+	if len(o.Compiler) > 0 && o.CacheDir == "" {
+		errs = append(errs, errors.New("a Compiler without a CacheDir has nowhere to put what it compiles"))
 	}
 	seen := map[string]bool{}
 	for _, m := range o.HostModules {
@@ -68,6 +97,16 @@ func (o Options) withDefaults() Options {
 	if o.IdleInstances == 0 {
 		o.IdleInstances = defaultIdleInstances
 	}
+	if o.IdleBytes == 0 {
+		o.IdleBytes = defaultIdleBytes
+	}
+	if o.SpareInstances == 0 {
+		o.SpareInstances = defaultSpares
+	}
+	o.SpareInstances = min(o.SpareInstances, o.IdleInstances)
+	if o.IdleAfter == 0 {
+		o.IdleAfter = defaultIdleAfter
+	}
 	return o
 }
 
@@ -76,14 +115,18 @@ func (o Options) withDefaults() Options {
 type Engine struct {
 	o       Options // with defaults filled in
 	runtime wazero.Runtime
-	cache   wazero.CompilationCache // nil without CacheDir
-	imports map[Import]signature    // all that guests may import
+	cache   *cache               // nil without CacheDir
+	imports map[Import]signature // all that guests may import
+	pages   *pages               // nil where the system has no such list
+	copies  bool                 // images are copied, not mapped
+	keeper  *keeper
 
 	gate *gate // users: modules, and loads on their way
 
-	mu      sync.Mutex // guards what follows; never held across a call of the runtime
-	closed  bool
-	modules map[*Module]struct{}
+	mu        sync.Mutex // guards what follows; never held across a call of the runtime
+	closed    bool
+	modules   map[*Module]struct{}
+	compiling map[[sha256.Size]byte]chan struct{} // by the binary's hash; closed when done
 }
 
 // New makes an engine. It returns everything that is wrong with o in one
@@ -92,20 +135,23 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o.withDefaults(), imports: map[Import]signature{}, modules: map[*Module]struct{}{}}
-	config := wazero.NewRuntimeConfig().
-		WithCoreFeatures(meter.Features).
-		WithDebugInfoEnabled(false) // rewriting moves the code, so DWARF no longer fits
+	e := &Engine{o: o.withDefaults(), imports: map[Import]signature{}, modules: map[*Module]struct{}{}, compiling: map[[sha256.Size]byte]chan struct{}{}}
+	config := runtimeConfig()
 	if o.CacheDir != "" {
-		if e.cache, err = openCache(o.CacheDir); err != nil {
+		if e.cache, err = openCache(ctx, o.CacheDir, o.Compiler); err != nil {
 			return nil, fmt.Errorf("opening the cache of compiled code: %w", err)
 		}
-		config = config.WithCompilationCache(e.cache)
+		config = config.WithCompilationCache(e.cache.wazero)
 	}
 	e.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	if e.pages = openPages(); e.pages == nil {
+		e.copies = true // a mapped image is of use only to those who find what changed
+	}
+	e.keeper = e.keep()
 	e.gate = newGate(e.release)
 	defer func() {
 		if err != nil {
+			e.keeper.close()
 			e.gate.close()
 		}
 	}()
@@ -127,34 +173,18 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	return e, nil
 }
 
-// openCache opens dir, and makes sure that files can be made there: without,
-// the first module to be compiled would find out.
-func openCache(dir string) (wazero.CompilationCache, error) {
-	cache, err := wazero.NewCompilationCacheWithDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("%q: %w; name a directory that this user can write to", dir, err)
-	}
-	f, err := os.CreateTemp(dir, "writable-*")
-	if err != nil {
-		return nil, fmt.Errorf("%q: %w; name a directory that this user can write to", dir, err)
-	}
-	return cache, errors.Join(f.Close(), os.Remove(f.Name()))
-}
-
 // Close takes no new work and waits for the invocations that run, up to ctx's
 // end; then it ends them, each with ErrClosed at its next look at the
 // deadline, and returns ctx.Err(). All modules are closed with the engine, and
 // everything is released when the last invocation has returned. After Close,
 // Load and Run return ErrClosed.
 func (e *Engine) Close(ctx context.Context) error {
+	e.keeper.close()
 	e.gate.close()
 	e.mu.Lock()
 	e.closed = true
-	modules := make([]*Module, 0, len(e.modules))
-	for m := range e.modules {
-		modules = append(modules, m)
-	}
 	e.mu.Unlock()
+	modules := e.all()
 	for _, m := range modules {
 		m.gate.close()
 	}
@@ -173,8 +203,22 @@ func (e *Engine) release() {
 	ctx := context.Background()
 	_ = e.runtime.Close(ctx)
 	if e.cache != nil {
-		_ = e.cache.Close(ctx)
+		_ = e.cache.close(ctx)
 	}
+	if e.pages != nil {
+		_ = e.pages.close()
+	}
+}
+
+// all returns the modules there are.
+func (e *Engine) all() []*Module {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	modules := make([]*Module, 0, len(e.modules))
+	for m := range e.modules {
+		modules = append(modules, m)
+	}
+	return modules
 }
 
 // adopt makes m the engine's to close. It reports false if the engine was

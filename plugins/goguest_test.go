@@ -39,6 +39,16 @@ var buildGoGuest = sync.OnceValues(func() ([]byte, error) {
 var goCache string
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(cacheEnv); dir != "" {
+		if err := loadShared(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if mode := os.Getenv(compilerEnv); mode != "" {
+		os.Exit(compilerProcess(mode))
+	}
 	dir, err := os.MkdirTemp("", "plugins-test")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -18,22 +18,19 @@ import (
 type instance struct {
 	guest   api.Module
 	mem     *memory
+	image   *image // what it goes back to: the module's, or its own
 	fuel    api.MutableGlobal
 	globals []api.MutableGlobal // the module's own, in the order of meter.Module.Globals
+	back    api.Function        // meter.RestoreExport; nil where there is none
+
+	functions map[string]api.Function // by export, with their stacks
+	idleSince time.Time
 }
 
-// image is what an initialised instance's state is, all of it: modules whose
-// state is more than this are not restored but initialised anew.
-type image struct {
-	memory  []byte
-	globals []uint64
-	slept   time.Duration // by the guest's clock, while it initialised
-}
-
-// instantiate makes an instance with the binary's own segments and globals.
-// No guest code runs.
-func (m *Module) instantiate(ctx context.Context) (_ *instance, err error) {
-	in := &instance{mem: newMemory(m.memoryLimit)}
+// instantiate makes an instance as img says, or, where that is nil, with the
+// binary's own segments and globals. No guest code runs.
+func (m *Module) instantiate(ctx context.Context, img *image) (_ *instance, err error) {
+	in := &instance{mem: newMemory(m.memoryLimit, img, m.engine.pages), image: img}
 	defer func() {
 		if err != nil {
 			in.close()
@@ -55,6 +52,22 @@ func (m *Module) instantiate(ctx context.Context) (_ *instance, err error) {
 		}
 		in.globals = append(in.globals, global)
 	}
+	if m.saves {
+		in.back = in.guest.ExportedFunction(meter.RestoreExport)
+	}
+	if img != nil {
+		return in, in.begin()
+	}
+	if whole, err := in.guest.ExportedFunction(meter.WholeExport).Call(ctx); err != nil || uint32(whole[0]) == 0 {
+		return nil, errors.Join(errSkeleton, err)
+	}
+	for _, d := range m.data {
+		to, ok := in.mem.view(d.Offset, uint64(len(d.Bytes)))
+		if !ok {
+			return nil, fmt.Errorf("data of %d bytes at %d is outside of the memory of %d", len(d.Bytes), d.Offset, in.mem.size())
+		}
+		copy(to, d.Bytes)
+	}
 	return in, nil
 }
 
@@ -65,26 +78,65 @@ func (in *instance) global(export string) (api.MutableGlobal, error) {
 	return nil, fmt.Errorf("mutable global %q missing in the rewritten module", export)
 }
 
-// save takes an image of the instance.
-func (in *instance) save() image {
-	img := image{memory: append([]byte(nil), in.mem.bytes...)}
-	for _, g := range in.globals {
-		img.globals = append(img.globals, g.Get())
+// values returns the instance's globals.
+func (in *instance) values() []uint64 {
+	values := make([]uint64, len(in.globals))
+	for i, g := range in.globals {
+		values[i] = g.Get()
 	}
-	return img
+	return values
 }
 
-// restore makes the instance as the image. After an error it is of no use.
-func (in *instance) restore(img image) error {
-	if in.mem.size() > 0 || len(img.memory) > 0 { // else there may be no memory at all
-		if !in.mem.restore(in.guest.Memory(), img.memory) {
-			return fmt.Errorf("%s of memory can't be made %s", formatBytes(in.mem.size()), formatBytes(int64(len(img.memory))))
+// begin makes a new instance as its image.
+func (in *instance) begin() error {
+	if len(in.image.memory) > 0 && !in.mem.begin(in.guest.Memory()) {
+		return fmt.Errorf("%s of memory can't be made %s", formatBytes(in.mem.size()), formatBytes(int64(len(in.image.memory))))
+	}
+	in.reset()
+	return nil
+}
+
+func (in *instance) reset() {
+	for i, g := range in.globals {
+		g.Set(in.image.globals[i])
+	}
+}
+
+// adopt makes img what the instance, which is as it says, goes back to.
+func (in *instance) adopt(ctx context.Context, img *image) error {
+	in.image, in.mem.image = img, img
+	in.mem.mapImage()
+	if in.back == nil {
+		return nil
+	}
+	_, err := in.guest.ExportedFunction(meter.SaveExport).Call(ctx)
+	return err
+}
+
+// restore makes the instance as its image, and reports whether it could. If
+// not, the instance is of no use any more.
+func (in *instance) restore() bool {
+	if in.back != nil {
+		// Tables that grew stay grown, and dropped segments stay dropped.
+		if ok, err := in.back.Call(context.Background()); err != nil || uint32(ok[0]) == 0 {
+			return false
 		}
 	}
-	for i, g := range in.globals {
-		g.Set(img.globals[i])
+	if in.mem.size() > 0 && !in.mem.restore(in.guest.Memory()) { // else there may be no memory at all
+		return false
 	}
-	return nil
+	in.reset()
+	return true
+}
+
+// bytes is what the instance takes of memory that no other shares, as of its
+// last restore or session's run: pages, and its functions' stacks.
+func (in *instance) bytes() int64 {
+	n := in.mem.private
+	for _, f := range in.functions {
+		n += int64(stackBytes(f))
+	}
+	return n
 }
 
 // close gives everything back. The instance must not be running.
@@ -94,77 +146,51 @@ func (in *instance) close() {
 		_ = in.guest.Close(context.Background())
 	}
 	in.mem.Free() // where wazero never took it over
+	if in.mem.image != nil && in.mem.image.owned {
+		in.mem.image.close()
+	}
 }
 
-// acquire returns an instance in the image's state, and must be followed by
-// yield. Where that can't be restored, it takes a whole initialisation, for
-// which there is as much time as for the invocation itself: initialising must
-// not be a way around the wall-clock limit.
-func (m *Module) acquire(ctx context.Context, wall time.Duration) (*instance, error) {
-	m.mu.Lock()
-	if n := len(m.idle); n > 0 {
-		in := m.idle[n-1]
-		m.idle = m.idle[:n-1]
-		m.mu.Unlock()
+// make returns a new instance in the image's state. Where that can't be given
+// to it, it takes a whole initialisation, for which there is as much time as for
+// the invocation itself: initialising must not be a way around the wall-clock
+// limit.
+func (m *Module) make(ctx context.Context, wall time.Duration) (*instance, error) {
+	if m.unmakeable == "" {
+		in, err := m.instantiate(ctx, m.image)
+		if err != nil {
+			return nil, fmt.Errorf("making an instance: %w", err)
+		}
 		return in, nil
 	}
-	m.mu.Unlock()
-
-	in, err := m.instantiate(ctx)
+	l := m.initLimits
+	l.Wall = min(l.Wall, wall)
+	in, _, err := m.initialised(ctx, l, nil)
 	if err != nil {
-		return nil, fmt.Errorf("making an instance: %w", err)
-	}
-	if m.unrestorable == "" {
-		err = in.restore(m.image)
-	} else {
-		l := m.initLimits
-		l.Wall = min(l.Wall, wall)
-		_, _, err = m.initialise(ctx, in, l, nil)
-	}
-	if err != nil {
-		in.close()
 		return nil, fmt.Errorf("making an instance: %w", err)
 	}
 	return in, nil
 }
 
-// maxRestoredGrowth is by how much an instance may have grown to be kept: what
-// it grew by has to be cleared, and stays in memory while it is idle.
-const maxRestoredGrowth = 8 << 20
-
-// yield takes an instance back after a run. If its state is fit for it, the
-// instance is restored at once, so that nothing of what it heard stays behind,
-// and kept while there is room; otherwise it is closed.
-func (m *Module) yield(in *instance, fit bool) {
-	fit = fit && m.unrestorable == "" && in.mem.size()-int64(len(m.image.memory)) <= maxRestoredGrowth
-	if fit && m.room() && in.restore(m.image) == nil {
-		m.mu.Lock()
-		if len(m.idle) < m.engine.o.IdleInstances {
-			m.idle = append(m.idle, in)
-			in = nil
+// initialised makes an instance, runs the start function and _initialize on
+// it, and gives it an image to go back to. The same module gets the same random
+// bytes and clock each time, on each machine. A bad end is an error that wraps
+// ErrInit.
+func (m *Module) initialised(ctx context.Context, l Limits, stderr io.Writer) (_ *instance, _ Result, err error) {
+	in, err := m.instantiate(ctx, nil)
+	if err != nil {
+		if ctx.Err() == nil {
+			err = fmt.Errorf("%w: %w", ErrInit, err)
 		}
-		m.mu.Unlock()
+		return nil, Result{}, err
 	}
-	if in != nil {
-		in.close()
-	}
-}
-
-// room reports whether one more idle instance may be kept, as of now.
-func (m *Module) room() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.idle) < m.engine.o.IdleInstances
-}
-
-// initialise runs the start function and _initialize on a new instance, and
-// returns how long it slept by its own clock. The same module gets the same
-// random bytes and clock each time, on each machine. A bad end is an error that
-// wraps ErrInit.
-func (m *Module) initialise(ctx context.Context, in *instance, l Limits, stderr io.Writer) (Result, time.Duration, error) {
+	defer func() {
+		if err != nil {
+			in.close()
+		}
+	}()
 	r := m.begin(ctx, in, Invocation{Limits: l, Seed: m.sum, Stderr: stderr}, time.Now())
 	r.initialising = true
-	var err error
 	for _, name := range []string{meter.StartExport, initExport} {
 		if f := in.guest.ExportedFunction(name); f != nil && err == nil {
 			_, err = f.Call(r)
@@ -178,5 +204,21 @@ func (m *Module) initialise(ctx context.Context, in *instance, l Limits, stderr 
 	if err == nil && res.Err != nil {
 		err = fmt.Errorf("%w: %w", ErrInit, res.Err)
 	}
-	return res, r.slept, err
+	if err != nil {
+		return nil, res, err
+	}
+	img := newImage(in.mem.bytes, in.values(), r.slept, m.engine.copies)
+	switch {
+	case m.image == nil:
+		m.image = img
+	case m.image.same(img):
+		img.close()
+		img = m.image
+	default: // what a host function answered differs
+		img.owned = true
+	}
+	if err := in.adopt(ctx, img); err != nil {
+		return nil, res, fmt.Errorf("keeping the state: %w", err)
+	}
+	return in, res, nil
 }

@@ -36,24 +36,31 @@ type LoadOptions struct {
 // Load reads a module, checks and meters it, compiles it (or finds it in the
 // cache), initialises it once and takes the image that every invocation starts
 // from. Errors are *LoadError; ctx's end and the engine's closing are wrapped
-// in one too. Compiling can't be interrupted: it takes time in proportion to
-// the size, about a second for 4 MB on first sight. wasm is not kept.
+// in one too. Compiling takes time in proportion to the size, about a second for
+// 4 MB on first sight, and ends with ctx only in a process of its own
+// (Options.Compiler). wasm is not kept.
 func (e *Engine) Load(ctx context.Context, wasm []byte, o LoadOptions) (*Module, error) {
 	l := &loading{engine: e, o: o}
-	if !e.gate.enter() {
-		return nil, l.failed("parsing", -1, ErrClosed)
+	for {
+		if !e.gate.enter() {
+			return nil, l.failed("parsing", -1, ErrClosed)
+		}
+		m, err := l.load(ctx, wasm)
+		if err == nil {
+			return m, nil
+		}
+		if l.anew || !errors.Is(err, errSkeleton) {
+			return nil, err
+		}
+		l.anew = true
 	}
-	m, err := l.load(ctx, wasm)
-	if err != nil {
-		return nil, err
-	}
-	return m, nil
 }
 
 // loading is one Load on its way.
 type loading struct {
 	engine *Engine
 	o      LoadOptions
+	anew   bool // whatever the cache has
 }
 
 func (l *loading) failed(step string, offset int64, err error) error {
@@ -92,6 +99,7 @@ func (l *loading) compile(ctx context.Context, wasm []byte) (*Module, error) {
 	e := l.engine
 	m := &Module{
 		engine:      e,
+		sessions:    map[*Session]struct{}{},
 		name:        l.o.Name,
 		size:        int64(len(wasm)),
 		memoryLimit: l.o.MemoryBytes,
@@ -106,29 +114,44 @@ func (l *loading) compile(ctx context.Context, wasm []byte) (*Module, error) {
 	}
 	m.sum = sha256.Sum256(wasm)
 
-	// The memory's own maximum is left as it is: the limit is enforced, and a
-	// refusal noticed, where memory is allocated.
-	meta, err := meter.Rewrite(wasm, meter.Options{MaxMemoryBytes: maxMemoryBytes, MaxTableElements: maxTableElements})
+	done, err := e.turn(ctx, m.sum)
 	if err != nil {
-		offset := int64(-1)
-		var at *meter.Error
-		if errors.As(err, &at) {
-			offset = at.Offset
-			// The offset has a field of its own.
-			err = fmt.Errorf("%w: %s", at.Err, clean(at.What))
+		return nil, l.failed("compiling", -1, err)
+	}
+	defer done()
+	var meta *meter.Module
+	if !l.anew {
+		meta, m.compiled = e.find(ctx, m.sum)
+	}
+	if m.cached = meta != nil; !m.cached {
+		// The memory's own maximum is left as it is: the limit is enforced, and a
+		// refusal noticed, where memory is allocated.
+		meta, err = meter.Rewrite(wasm, meter.Options{MaxMemoryBytes: maxMemoryBytes, MaxTableElements: maxTableElements})
+		if err != nil {
+			offset := int64(-1)
+			var at *meter.Error
+			if errors.As(err, &at) {
+				offset = at.Offset
+				// The offset has a field of its own.
+				err = fmt.Errorf("%w: %s", at.Err, clean(at.What))
+			}
+			return nil, l.failed("parsing", offset, err)
 		}
-		return nil, l.failed("parsing", offset, err)
 	}
 	if meta.MinMemory > m.memoryLimit {
+		m.discard(ctx)
 		return nil, l.failed("parsing", -1, fmt.Errorf("%w: the module's memory begins with %s, the limit is %s",
 			ErrLimit, formatBytes(meta.MinMemory), formatBytes(m.memoryLimit)))
 	}
-	m.globals, m.unrestorable = meta.Globals, meta.Unrestorable
+	m.globals, m.data, m.saves, m.unmakeable = meta.Globals, meta.Data, meta.Saves, meta.Unmakeable
 	if err := m.link(meta); err != nil {
+		m.discard(ctx)
 		return nil, l.failed("linking", -1, err)
 	}
-	if m.compiled, err = e.compile(ctx, meta.Wasm); err != nil {
-		return nil, l.failed("compiling", -1, err)
+	if !m.cached {
+		if m.compiled, err = e.make(ctx, m.sum, meta); err != nil {
+			return nil, l.failed("compiling", -1, err)
+		}
 	}
 	m.foreign = map[string]Import{}
 	for name, f := range m.compiled.ExportedFunctions() {
@@ -138,11 +161,18 @@ func (l *loading) compile(ctx context.Context, wasm []byte) (*Module, error) {
 	}
 	if sig, ok := m.exports[initExport]; ok {
 		if _, err := m.export(initExport); err != nil || !sig.equal(signature{}) {
-			_ = m.compiled.Close(ctx) // only drops a reference
+			m.discard(ctx)
 			return nil, l.failed("linking", -1, fmt.Errorf("%w: export %q must be a function of the module's own with type (), not %s", ErrInit, initExport, sig))
 		}
 	}
 	return m, nil
+}
+
+// discard lets the code go of a module that can't be used after all.
+func (m *Module) discard(ctx context.Context) {
+	if m.compiled != nil {
+		_ = m.compiled.Close(ctx) // only drops a reference
+	}
 }
 
 // link notes what the module imports and exports, and checks that its imports
@@ -175,34 +205,16 @@ func (m *Module) link(meta *meter.Module) error {
 
 // initialise runs the module's own initialisation and takes the image.
 func (l *loading) initialise(ctx context.Context, m *Module) error {
-	in, err := m.instantiate(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			err = fmt.Errorf("%w: %w", ErrInit, err)
-		}
-		return l.failed("initialising", -1, err)
-	}
-	defer func() {
-		if in != nil {
-			in.close()
-		}
-	}()
 	said := &tail{to: l.o.InitStderr}
-	res, slept, err := m.initialise(ctx, in, m.initLimits, said)
+	in, res, err := m.initialised(ctx, m.initLimits, said)
 	if err != nil {
 		if text := said.String(); text != "" {
 			err = fmt.Errorf("%w; it wrote: %s", err, text)
 		}
 		return l.failed("initialising", -1, err)
 	}
-	m.init = res
-	m.image.slept = slept
-	if m.unrestorable == "" {
-		m.image = in.save()
-		m.image.slept = slept
-		m.yield(in, true)
-		in = nil
-	}
+	m.init, m.data = res, nil // further instances begin with the image, or with the binary's own data
+	m.yield(in, true)
 	return nil
 }
 

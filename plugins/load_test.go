@@ -110,47 +110,6 @@ func TestInitialisationsWordsArePassedOn(t *testing.T) {
 	}
 }
 
-func TestCompiledCodeIsKeptOnDisk(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "a", "cache")
-	files := func() (n int) {
-		err := filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
-			if err == nil && !d.IsDir() {
-				n++
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	for range 2 {
-		m := load(t, newEngine(t, plugins.Options{CacheDir: dir}), "limits")
-		wantOutcome(t, run(t, m, "work", 5), plugins.OK)
-		if got := files(); got != 1 {
-			t.Errorf("%d files in the cache, want 1", got)
-		}
-	}
-}
-
-func TestDamagedCacheIsNamed(t *testing.T) {
-	dir := t.TempDir()
-	load(t, newEngine(t, plugins.Options{CacheDir: dir}), "limits")
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			return os.WriteFile(path, []byte("WAZEVO"), 0o600)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = newEngine(t, plugins.Options{CacheDir: dir}).Load(context.Background(), guest(t, "limits"), plugins.LoadOptions{})
-	if err == nil || errors.Is(err, plugins.ErrMalformed) || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "delete what it holds") {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestUnusableCacheDirIsRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

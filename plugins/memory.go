@@ -5,25 +5,38 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 )
 
+// systemPage is the unit in which dirty memory is found and put back. Where the
+// system's pages are larger, everything is copied instead.
+const systemPage = 4 << 10
+
 // memory is an instance's linear memory. It implements wazero's
 // MemoryAllocator for the one instance it is made for, and its LinearMemory.
 //
 // Address space for all that the instance may ever use is reserved at once
 // where the system can (reserve), so that growing neither moves nor copies.
-// Used by one goroutine at a time: the one that runs the instance.
+// Used by one goroutine at a time: the one that runs the instance, or looks
+// after it while it is idle.
 type memory struct {
-	limit int64 // bytes; growth beyond is refused
+	limit int64  // bytes; growth beyond is refused
+	image *image // what it begins with and goes back to; nil while the first is made
+	pages *pages // finds what was written; nil where that can't be
 
 	reserved []byte       // address space for the limit, or nil where it can't be had
 	unmap    func([]byte) // gives reserved back
+	mapped   bool         // image's pages are under it, copy-on-write
 
 	bytes   []byte // what the guest has now
 	shrink  int    // what Reallocate has to cut down to, once, whatever it is asked for; -1 means nothing
 	refused int64  // the size last asked for and refused since the run began; 0 means none
+	private int64  // bytes of it that no other instance shares, when last looked at
+	found   []int  // kept for written
 }
 
-// newMemory returns a memory to allocate from, of at most limit bytes.
-func newMemory(limit int64) *memory { return &memory{limit: limit, shrink: -1} }
+// newMemory returns a memory to allocate from, of at most limit bytes, that
+// begins as img. (img may be nil: all zeroes.)
+func newMemory(limit int64, img *image, p *pages) *memory {
+	return &memory{limit: limit, image: img, pages: p, shrink: -1, found: make([]int, 0, 64)}
+}
 
 var (
 	_ experimental.MemoryAllocator = (*memory)(nil)
@@ -34,8 +47,16 @@ var (
 func (m *memory) Allocate(_, max uint64) experimental.LinearMemory {
 	if n := min(int64(min(max, 1<<32)), m.limit); n > 0 {
 		m.reserved, m.unmap = reserve(n)
+		m.mapImage()
 	}
 	return m
+}
+
+// mapImage puts the image's pages under the memory, where that can be.
+func (m *memory) mapImage() {
+	if m.image != nil && len(m.image.memory) <= len(m.reserved) {
+		m.mapped = m.image.mapOver(m.reserved)
+	}
 }
 
 // Reallocate implements experimental.LinearMemory: it returns nil, which the
@@ -68,7 +89,7 @@ func (m *memory) Free() {
 	if m.reserved != nil {
 		m.unmap(m.reserved)
 	}
-	m.reserved, m.bytes = nil, nil
+	m.reserved, m.bytes, m.mapped = nil, nil, false
 }
 
 // size returns the bytes that the guest has now.
@@ -82,24 +103,71 @@ func (m *memory) view(ptr uint32, n uint64) ([]byte, bool) {
 	return nil, false
 }
 
-// restore makes the memory what image says, and as large. It reports false if
-// that can't be done; the memory is then of no use any more.
+// resize makes the memory n bytes. What it loses must be zeroes already, as it
+// may be grown into again. It reports false if that can't be done; the memory
+// is then of no use any more.
 //
 // wazero has no call for making a memory smaller. But growing one takes what
 // Reallocate returns for the memory there is, so what it returns may be less.
-func (m *memory) restore(guest api.Memory, image []byte) bool {
+func (m *memory) resize(guest api.Memory, n int) bool {
 	ok := true
-	switch more := len(image) - len(m.bytes); {
+	switch more := n - len(m.bytes); {
 	case more > 0:
 		_, ok = guest.Grow(uint32(more / pageBytes))
 	case more < 0:
-		clear(m.bytes[len(image):])
-		m.shrink = len(image)
+		m.shrink = n
 		_, ok = guest.Grow(1) // refused at the module's own maximum
 	}
-	if !ok || len(m.bytes) != len(image) {
-		return false
+	return ok && len(m.bytes) == n
+}
+
+// begin makes a new instance's memory as the image says.
+func (m *memory) begin(guest api.Memory) bool {
+	// The binary may have data of its own, which is there by now.
+	return m.resize(guest, len(m.image.memory)) && m.restore(guest)
+}
+
+// restore makes the memory what the image says, and as large: of what was
+// written, pages of the image are copied back and those beyond it cleared. They
+// stay the instance's own, as the next run is likely to write to them again: a
+// fault costs more than a copy.
+func (m *memory) restore(guest api.Memory) bool {
+	img := m.image.memory
+	written := m.written()
+	if written == nil {
+		copy(m.bytes, img)
+		clear(m.bytes[min(len(img), len(m.bytes)):])
 	}
-	copy(m.bytes, image)
-	return true
+	for _, at := range written {
+		page := m.bytes[at : at+systemPage]
+		if at < len(img) {
+			copy(page, img[at:])
+		} else {
+			clear(page)
+		}
+	}
+	return m.resize(guest, len(img))
+}
+
+// written returns where the pages begin that were written since the memory was
+// made, in rising order: they may hold something else than the image. It is
+// valid until the next call. Nil when that is not known: it may be all of them.
+func (m *memory) written() []int {
+	if m.mapped && m.pages != nil {
+		if found, ok := m.pages.private(m.bytes, m.found[:0]); ok {
+			m.found = found
+			m.private = int64(len(found)) * systemPage
+			return found
+		}
+	}
+	m.private = int64(len(m.bytes))
+	return nil
+}
+
+// discard gives what the memory holds back to the system, where that can be. It
+// must be as the image is.
+func (m *memory) discard() {
+	if m.mapped && discard(m.reserved) {
+		m.private = 0
+	}
 }

@@ -1,6 +1,27 @@
-//go:build !unix
+//go:build !linux
 
 package plugins
 
-// reserve has nothing to offer here: memories grow by copying.
+// Other systems have neither files without a name to map copy-on-write nor a
+// list of written pages: memories grow by copying, and are put back by copying
+// the whole image.
+
 func reserve(int64) ([]byte, func([]byte)) { return nil, nil }
+
+func discard([]byte) bool { return false }
+
+type imageFile struct{ memory []byte }
+
+func newImageFile([]byte) *imageFile { return nil }
+
+func (f *imageFile) mapOver([]byte) bool { return false }
+
+func (f *imageFile) close() {}
+
+type pages struct{}
+
+func openPages() *pages { return nil }
+
+func (p *pages) private([]byte, []int) ([]int, bool) { return nil, false }
+
+func (p *pages) close() error { return nil }

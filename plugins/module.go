@@ -3,7 +3,6 @@ package plugins
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -34,20 +33,25 @@ type Module struct {
 	exports  map[string]signature // functions
 	foreign  map[string]Import    // exported functions that are imports again
 	globals  []meter.Global
+	data     []meter.Data // what its instances begin with, where they are initialised
+	saves    bool         // state that the host can't reach: meter.SaveExport
 	compiled wazero.CompiledModule
+	cached   bool // it was found in the cache
 
-	memoryLimit  int64
-	initLimits   Limits
-	unrestorable string // why instances are initialised anew each time; "" if they need not be
-	image        image
-	init         Result
+	memoryLimit int64
+	initLimits  Limits
+	unmakeable  string // why new instances are initialised anew; "" if they need not be
+	image       *image
+	init        Result
 
 	gate      *gate           // users: runs and loading
 	stopping  context.Context // ends when Close has lost its patience
 	interrupt context.CancelFunc
 
-	mu   sync.Mutex  // guards idle; never held across a call of the runtime
-	idle []*instance // at most Options.IdleInstances, each in the image's state; more are closed
+	mu        sync.Mutex  // guards what follows; never held across a call of the runtime
+	idle      []*instance // each in the image's state, in the order of their last use
+	idleBytes int64       // of them all
+	sessions  map[*Session]struct{}
 }
 
 // Name returns LoadOptions.Name.
@@ -68,12 +72,41 @@ func (m *Module) MemoryBytes() int64 { return m.init.MemoryBytes }
 // MemoryLimit returns the memory that an instance can grow to.
 func (m *Module) MemoryLimit() int64 { return m.memoryLimit }
 
+// Cached reports whether the module's compiled code was found in
+// Options.CacheDir rather than made by Load.
+func (m *Module) Cached() bool { return m.cached }
+
 // Init returns what initialising took. Its outcome is OK.
 func (m *Module) Init() Result { return m.init }
 
-// Reinitialised says, in words, why each invocation initialises an instance of
-// its own, which is much slower than restoring one; empty when it need not.
-func (m *Module) Reinitialised() string { return m.unrestorable }
+// Reinitialised says, in words, why each new instance of the module is
+// initialised anew, which is much slower than making one from the image; empty
+// when it need not be.
+func (m *Module) Reinitialised() string { return m.unmakeable }
+
+// Usage is what a module's instances take, besides what they share.
+type Usage struct {
+	Idle      int   // instances waiting for work
+	IdleBytes int64 // pages that these have written
+	Sessions  int   // open ones
+	Parked    int   // of them, put away
+	// SessionBytes is the sum of Session.Bytes.
+	SessionBytes int64
+}
+
+// Usage returns what the module's instances take now.
+func (m *Module) Usage() Usage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u := Usage{Idle: len(m.idle), IdleBytes: m.idleBytes, Sessions: len(m.sessions)}
+	for s := range m.sessions {
+		u.SessionBytes += s.Bytes()
+		if s.Parked() {
+			u.Parked++
+		}
+	}
+	return u
+}
 
 // CheckExport reports, as an error naming both signatures, that the module
 // lacks a function of that name and type.
@@ -112,40 +145,54 @@ func (m *Module) export(name string) (signature, error) {
 // wall-clock limit counts from the call.
 func (m *Module) Run(ctx context.Context, inv Invocation) (Result, error) {
 	start := time.Now()
-	if !m.gate.enter() {
-		return Result{}, ErrClosed
+	results, err := m.admit(ctx, &inv)
+	if err != nil {
+		return Result{}, err
 	}
 	defer m.gate.leave()
-	if err := ctx.Err(); err != nil {
-		return Result{}, err
-	}
-	sig, err := m.export(inv.Export)
-	if err != nil {
-		return Result{}, err
-	}
-	if !sig.numeric() {
-		return Result{}, fmt.Errorf("module %q: export %q has type %s; only numbers can be passed", m.name, clean(inv.Export), sig)
-	}
-	if len(inv.Args) != len(sig.params) {
-		return Result{}, fmt.Errorf("module %q: export %q takes %d arguments, got %d", m.name, clean(inv.Export), len(sig.params), len(inv.Args))
-	}
-	inv.Limits = inv.Limits.withDefaults(defaultFuel, defaultWall)
-	in, err := m.acquire(ctx, inv.Limits.Wall)
-	if late := (*RunError)(nil); errors.As(err, &late) && late.Outcome == DeadlineExceeded {
-		late.Message += " while initialising, needed each time because of " + m.unrestorable
-		return Result{Outcome: DeadlineExceeded, Err: late, Wall: time.Since(start)}, nil
-	}
-	if err != nil {
-		return Result{Wall: time.Since(start)}, fmt.Errorf("module %q: %w", m.name, err)
+	in, late, err := m.acquire(ctx, inv.Limits.Wall)
+	if in == nil {
+		return m.unmade(late, err, start)
 	}
 	r := m.begin(ctx, in, inv, start)
-	values, err := in.guest.ExportedFunction(inv.Export).Call(r, inv.Args...)
-	if err != nil {
-		values = make([]uint64, len(sig.results))
-	}
-	res, err := r.finish(values, err)
+	res, err := r.invoke(results)
 	m.yield(in, err == nil && r.intact(res.Outcome))
 	return res, err
+}
+
+// admit checks that inv fits the module, fills in its limits' defaults, and
+// returns the number of its results. Without an error it has entered the gate.
+func (m *Module) admit(ctx context.Context, inv *Invocation) (results int, err error) {
+	if !m.gate.enter() {
+		return 0, ErrClosed
+	}
+	defer func() {
+		if err != nil {
+			m.gate.leave()
+		}
+	}()
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	sig, err := m.export(inv.Export)
+	switch {
+	case err != nil:
+		return 0, err
+	case !sig.numeric():
+		return 0, fmt.Errorf("module %q: export %q has type %s; only numbers can be passed", m.name, clean(inv.Export), sig)
+	case len(inv.Args) != len(sig.params):
+		return 0, fmt.Errorf("module %q: export %q takes %d arguments, got %d", m.name, clean(inv.Export), len(sig.params), len(inv.Args))
+	}
+	inv.Limits = inv.Limits.withDefaults(defaultFuel, defaultWall)
+	return len(sig.results), nil
+}
+
+// unmade is what becomes of an invocation for which there is no instance.
+func (m *Module) unmade(late *RunError, err error, start time.Time) (Result, error) {
+	if late != nil {
+		return Result{Outcome: DeadlineExceeded, Err: late, Wall: time.Since(start)}, nil
+	}
+	return Result{Wall: time.Since(start)}, fmt.Errorf("module %q: %w", m.name, err)
 }
 
 // Close takes no new invocations and waits for those that run, up to ctx's
@@ -164,11 +211,19 @@ func (m *Module) Close(ctx context.Context) error {
 // release frees what the module holds, when its last run is over.
 func (m *Module) release() {
 	m.mu.Lock()
-	idle := m.idle
-	m.idle = nil
+	idle, sessions := m.idle, m.sessions
+	m.idle, m.idleBytes, m.sessions = nil, 0, nil
 	m.mu.Unlock()
 	for _, in := range idle {
 		in.close()
+	}
+	for s := range sessions {
+		s.turn <- struct{}{} // nobody has it for long: no run is left
+		s.drop()
+		<-s.turn
+	}
+	if m.image != nil {
+		m.image.close()
 	}
 	// Closing compiled code only drops a reference to it.
 	_ = m.compiled.Close(context.Background())

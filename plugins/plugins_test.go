@@ -11,7 +11,7 @@ import (
 	"github.com/auricle-dev/auricle/plugins"
 )
 
-//go:generate sh -c "cd testdata && for f in *.wat; do wat2wasm --debug-names --enable-all $DOLLAR{f} -o $DOLLAR{f%.wat}.wasm; done"
+//go:generate sh -c "cd testdata && for f in *.wat; do wat2wasm --debug-names --enable-tail-call --enable-extended-const $DOLLAR{f} -o $DOLLAR{f%.wat}.wasm; done"
 
 // newEngine makes an engine that is closed with the test.
 func newEngine(t testing.TB, o plugins.Options) *plugins.Engine {

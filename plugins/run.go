@@ -43,6 +43,8 @@ type run struct {
 	ended error // *stop or *abandoned once the invocation is over, before wazero knows
 	used  int64 // fuel used when refuel ended the run; -1 if it did not
 
+	before time.Duration // a session's time before the invocation, by the monotonic clock
+
 	hostCtx       context.Context // Call.Context, made when first asked for
 	releaseHostCt func()
 }
@@ -75,6 +77,19 @@ func (m *Module) begin(ctx context.Context, inst *instance, inv Invocation, star
 	r.granted = int64(min(m.engine.o.SliceFuel, r.limits.Fuel))
 	inst.fuel.Set(uint64(r.granted))
 	return r
+}
+
+// invoke runs the invocation.
+func (r *run) invoke(results int) (Result, error) {
+	f := r.inst.function(r.inv.Export)
+	values, err := f.Call(r, r.inv.Args...)
+	if err == nil {
+		r.inst.keepFunction(r.inv.Export, f)
+	} else {
+		r.inst.functions = nil // they may have been cut off midway
+		values = make([]uint64, results)
+	}
+	return r.finish(values, err)
 }
 
 // refuel is the guest's import. It is called with the fuel that is left of the
@@ -226,7 +241,7 @@ func (r *run) monotonic() int64 {
 	if r.initialising {
 		return int64(monotonicStart + r.slept)
 	}
-	return int64(monotonicStart + r.module.image.slept + r.elapsed())
+	return int64(monotonicStart + r.inst.image.slept + r.before + r.elapsed())
 }
 
 // fill fills b with the invocation's random bytes.
@@ -324,6 +339,9 @@ func (r *run) finish(values []uint64, err error) (Result, error) {
 	res.Outcome, res.Err = bad.Outcome, bad
 	return res, nil
 }
+
+// returned reports whether the invocation ended by its function's return.
+func (r *run) returned(o Outcome) bool { return o == OK && r.ended == nil }
 
 // intact reports whether an instance can be restored to its image after the
 // run: the guest came to its end, or a host function said that the app failed.

@@ -66,15 +66,134 @@ func TestMemoryThatGrewIsTakenAwayAgain(t *testing.T) {
 	}
 }
 
-func TestStateThatCantBeRestoredIsMadeAnew(t *testing.T) {
-	m := load(t, newEngine(t, plugins.Options{}), "tables")
-	if m.Reinitialised() == "" {
-		t.Error("tables and dropped segments should make it unrestorable")
+// engines are all ways to keep instances.
+func engines(t *testing.T) map[string]*plugins.Engine {
+	copying, err := plugins.NewCopying(context.Background(), plugins.Options{SpareInstances: -1})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for range 3 {
-		if value(t, run(t, m, "fresh")) != 1 {
-			t.Error("the state is not as it was")
+	t.Cleanup(func() {
+		if err := copying.Close(context.Background()); err != nil {
+			t.Error(err)
 		}
+	})
+	return map[string]*plugins.Engine{
+		"images mapped": newEngine(t, plugins.Options{SpareInstances: -1}),
+		"images copied": copying,
+		"spares":        newEngine(t, plugins.Options{IdleInstances: 2, SpareInstances: 2}),
+		"nothing kept":  newEngine(t, plugins.Options{IdleInstances: -1}),
+		"no room":       newEngine(t, plugins.Options{IdleBytes: 1}),
+		"given back":    newEngine(t, plugins.Options{IdleAfter: time.Nanosecond}),
+		"small slices":  newEngine(t, plugins.Options{SliceFuel: 10}),
+	}
+}
+
+func TestEachKindOfStateIsRestored(t *testing.T) {
+	for name, e := range engines(t) {
+		t.Run(name, func(t *testing.T) {
+			m := load(t, e, "kinds")
+			if m.Reinitialised() == "" {
+				t.Error("its tables, segments and globals should keep it from being made from an image")
+			}
+			var fuel uint64
+			for range 3 {
+				for _, kind := range []string{
+					"v128", "funcref", "funcref_null", "externref", "entries",
+					"table_size", "other_table_size", "data", "elements",
+				} {
+					for range 2 {
+						if res := run(t, m, kind); res.Outcome != plugins.OK || res.Values[0] != 1 {
+							t.Errorf("%s: %s (%v) %v: not as it was", kind, res.Outcome, res.Err, res.Values)
+						}
+					}
+				}
+				wantOutcome(t, run(t, m, "dropped_data"), plugins.Trap)
+				wantOutcome(t, run(t, m, "dropped_elements"), plugins.Trap)
+				res := run(t, m, "entries")
+				if fuel == 0 {
+					fuel = res.Fuel
+				}
+				if res.Fuel != fuel {
+					t.Errorf("the same takes %d units, %d at first", res.Fuel, fuel)
+				}
+			}
+			plain := load(t, e, "state")
+			for _, spoil := range []string{"spoil", "spoil_and_grow", "spoil_and_trap", "fresh", "new_memory_is_zero"} {
+				run(t, plain, spoil)
+				for range 2 {
+					if value(t, run(t, plain, "fresh")) != 1 {
+						t.Errorf("after %s the state is not as it was", spoil)
+					}
+				}
+			}
+			all := load(t, e, "tables")
+			for range 3 {
+				if value(t, run(t, all, "fresh")) != 1 {
+					t.Error("the state is not as it was")
+				}
+			}
+		})
+	}
+}
+
+// A module that is restored in place needs to be initialised once only, but for
+// what can't be taken back.
+func TestRestoringInPlaceKeepsTheInstance(t *testing.T) {
+	m := load(t, newEngine(t, plugins.Options{SpareInstances: -1}), "kinds")
+	for _, c := range []struct {
+		export string
+		kept   int
+	}{{"entries", 1}, {"v128", 1}, {"funcref", 1}, {"table_size", 0}, {"nothing", 1}, {"data", 0}, {"nothing", 1}, {"elements", 0}} {
+		run(t, m, c.export)
+		if got := m.Usage().Idle; got != c.kept {
+			t.Errorf("after %s there are %d idle instances, want %d", c.export, got, c.kept)
+		}
+	}
+}
+
+func TestIdleMemoryIsBoundAndGivenBack(t *testing.T) {
+	e := newEngine(t, plugins.Options{IdleInstances: 3, SpareInstances: -1, IdleAfter: -1})
+	m := load(t, e, "session")
+	var sessions []*plugins.Session
+	for range 4 { // they need an instance each
+		s, err := m.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		runSession(t, s, "count")
+		sessions = append(sessions, s)
+	}
+	for _, s := range sessions {
+		s.Close()
+	}
+	u := m.Usage()
+	if u.Idle != 3 || u.Sessions != 0 || u.SessionBytes != 0 {
+		t.Errorf("%+v, want 3 idle instances and no session", u)
+	}
+	if u.IdleBytes < 3*8<<10 || u.IdleBytes > 3*200<<10 {
+		t.Errorf("3 instances that wrote two pages each hold %d bytes", u.IdleBytes)
+	}
+	e.Trim(time.Hour)
+	if u := m.Usage(); u.Idle != 3 {
+		t.Errorf("%d idle instances, want 3: they are not that old", u.Idle)
+	}
+	e.Trim(0)
+	if u := m.Usage(); u.Idle != 0 || u.IdleBytes != 0 {
+		t.Errorf("%+v, want nothing idle", u)
+	}
+	if value(t, run(t, m, "count")) != 1+6+43 {
+		t.Error("the state is not as it was")
+	}
+
+	spares := newEngine(t, plugins.Options{IdleInstances: 3, SpareInstances: 1, IdleAfter: -1})
+	m = load(t, spares, "session")
+	run(t, m, "count")
+	spares.Trim(0)
+	if u := m.Usage(); u.Idle != 1 || u.IdleBytes != 0 {
+		t.Errorf("%+v, want a spare instance without pages of its own", u)
+	}
+	if value(t, run(t, m, "count")) != 1+6+43 {
+		t.Error("the state is not as it was")
 	}
 }
 
@@ -179,10 +298,10 @@ func TestInvocationsThatDontFitAreErrors(t *testing.T) {
 }
 
 func TestInitialisingAnewIsNoWayAroundTheDeadline(t *testing.T) {
-	m := load(t, newEngine(t, plugins.Options{}), "slow_init")
+	m := load(t, newEngine(t, plugins.Options{IdleInstances: -1}), "slow_init")
 	res := runInvocation(t, m, plugins.Invocation{Export: "change", Limits: plugins.Limits{Wall: time.Millisecond}})
 	wantOutcome(t, res, plugins.DeadlineExceeded)
-	if want := "1ms wall-clock limit passed while initialising, needed each time because of "; res.Err == nil || !strings.HasPrefix(res.Err.Error(), want) {
+	if want := "1ms wall-clock limit passed while initialising, needed for a new instance because "; res.Err == nil || !strings.HasPrefix(res.Err.Error(), want) {
 		t.Errorf("error %v, want %q…", res.Err, want)
 	}
 	res = run(t, m, "change")

@@ -136,7 +136,7 @@ func (d *demo) run(ctx context.Context) error {
 // withHost runs f beside a serving host, and stops the host cleanly.
 func (d *demo) withHost(ctx context.Context, what string, f func(*host.Host) error) (err error) {
 	began := time.Now()
-	h, err := host.New(ctx, host.Options{Config: d.cfg, Logger: d.log, Version: version().Version})
+	h, err := host.New(ctx, host.Options{Config: d.cfg, Logger: d.log, Version: version().Version, Compiler: compiler})
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func serve(ctx context.Context, c config.Config, log hclog.Logger) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	h, err := host.New(ctx, host.Options{Config: c, Logger: log, Version: version().Version})
+	h, err := host.New(ctx, host.Options{Config: c, Logger: log, Version: version().Version, Compiler: compiler})
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):

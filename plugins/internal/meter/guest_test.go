@@ -39,15 +39,23 @@ func buildGuest(tb testing.TB) []byte {
 func plainAndMetered(tb testing.TB, wasm []byte, slice int64) (plain api.Module, m metered) {
 	tb.Helper()
 	ctx := context.Background()
-	instance := func(wasm []byte, t *tank) api.Module {
+	instance := func(module *meter.Module, t *tank) api.Module {
 		r := newRuntime(tb, compiler())
 		wasi_snapshot_preview1.MustInstantiate(ctx, r)
 		if t != nil {
 			addRefuel(tb, r, t)
 		}
-		mod, err := r.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithStartFunctions("_initialize"))
+		mod, err := r.InstantiateWithConfig(ctx, module.Wasm, wazero.NewModuleConfig().WithStartFunctions())
 		if err != nil {
 			tb.Fatal(err)
+		}
+		if err := put(mod, module); err != nil {
+			tb.Fatal(err)
+		}
+		if f := mod.ExportedFunction("_initialize"); f != nil {
+			if _, err := f.Call(ctx); err != nil {
+				tb.Fatal(err)
+			}
 		}
 		return mod
 	}
@@ -57,8 +65,8 @@ func plainAndMetered(tb testing.TB, wasm []byte, slice int64) (plain api.Module,
 	}
 	m.tank = endless()
 	m.tank.slice = slice
-	m.mod = instance(rewritten.Wasm, m.tank)
-	return instance(wasm, nil), m
+	m.mod = instance(rewritten, m.tank)
+	return instance(&meter.Module{Wasm: wasm}, nil), m
 }
 
 func TestGoGuestRunsRewritten(t *testing.T) {

@@ -16,6 +16,7 @@ const (
 	opCallIndirect       = 0x11
 	opReturnCall         = 0x12
 	opReturnCallIndirect = 0x13
+	opDrop               = 0x1a
 	opSelectTyped        = 0x1c
 	opLocalGet           = 0x20
 	opLocalSet           = 0x21
@@ -32,6 +33,7 @@ const (
 	opF64Const           = 0x44
 	opI32Ne              = 0x47
 	opI64LtS             = 0x53
+	opI64GeS             = 0x59
 	opI64Add             = 0x7c
 	opI64Sub             = 0x7d
 	opI64Mul             = 0x7e
@@ -58,6 +60,8 @@ const (
 	miscTableSize  = 16
 	miscTableFill  = 17
 )
+
+const vectorConst = 0x0c // v128.const, behind opVector
 
 // Prices. Every instruction that is not named here costs 1, and block, loop,
 // end and else cost nothing. The package comment has the table.

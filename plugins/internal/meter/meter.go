@@ -16,6 +16,10 @@ const Features = api.CoreFeaturesV2 |
 	experimental.CoreFeaturesTailCall |
 	experimental.CoreFeaturesExtendedConst
 
+// Version changes whenever Rewrite makes something else of a module than before:
+// what was kept of it is out of date then.
+const Version = 2
+
 // Names that the rewritten module adds. A module that imports from a module
 // whose name begins with Reserved, or exports a name that does, is refused.
 const (
@@ -25,6 +29,16 @@ const (
 	FuelExport   = "auricle:fuel"    // exported mutable i64 global: the balance
 	StartExport  = "auricle:start"   // exported function: the module's start function, if it had one
 	GlobalPrefix = "auricle:global:" // exported mutable numeric globals, followed by the global's index
+
+	// SaveExport, () -> (), makes what the host can't reach part of the
+	// instance's own copy. RestoreExport, () -> (i32), puts that back; it answers
+	// 0, and has done nothing, if that is not possible since a table has grown or
+	// a segment was dropped. Neither uses fuel.
+	SaveExport    = "auricle:save"
+	RestoreExport = "auricle:restore"
+
+	// WholeExport, () -> (i32), answers 1, unless the module is a skeleton.
+	WholeExport = "auricle:whole"
 )
 
 // Options bound what a module may declare.
@@ -94,7 +108,10 @@ type Global struct {
 
 // Module is a rewritten module and what is known of it.
 type Module struct {
-	Wasm      []byte // the rewritten binary
+	Wasm []byte // the rewritten binary
+	// Skeleton is the same without the functions' code: they are all there, and
+	// trap. Its WholeExport answers 0.
+	Skeleton  []byte
 	Imports   []Import
 	Exports   []Export
 	Globals   []Global // every mutable numeric global, for images
@@ -102,11 +119,25 @@ type Module struct {
 	HasMemory bool
 	MinMemory int64 // bytes
 	MaxMemory int64 // bytes, after lowering
-	// Unrestorable says, in words, why instances can't be reset to an image
-	// by restoring memory and Globals alone: the module has mutable v128 or
-	// reference globals, or instructions that change tables or drop segments.
-	// Empty when they can.
-	Unrestorable string
+	// Data is what the module's active data segments put into memory, in their
+	// order, where they were taken out of the binary: before anything else runs,
+	// the host writes them, and refuses the module if one reaches beyond the
+	// memory. They refer to the original binary.
+	Data []Data
+	// Saves says that the module exports SaveExport and RestoreExport, since it
+	// has state that the host can't reach: what Unmakeable names.
+	Saves bool
+	// Unmakeable says, in words, why an instance can't be made from another's
+	// memory and Globals: the module has mutable v128 or reference globals, or
+	// instructions that change tables or drop segments. It has to be initialised
+	// anew. Empty when it can.
+	Unmakeable string
+}
+
+// Data is what an active data segment puts into memory at Offset.
+type Data struct {
+	Offset uint32
+	Bytes  []byte
 }
 
 // The causes of a refusal. Errors of Rewrite are *Error and wrap one of them.

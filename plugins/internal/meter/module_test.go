@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tetratelabs/wazero"
-
 	"github.com/auricle-dev/auricle/plugins/internal/meter"
 )
 
@@ -28,6 +26,7 @@ func TestWhatIsKnownOfAModule(t *testing.T) {
 	imported := meter.Signature{Params: []meter.ValueType{meter.I32}, Results: []meter.ValueType{meter.I64}}
 	want := &meter.Module{
 		Wasm:      m.Wasm,
+		Skeleton:  m.Skeleton,
 		Imports:   []meter.Import{{Module: "env", Name: "f", Type: imported}},
 		Exports:   []meter.Export{{Name: "f", Type: imported}, {Name: "g"}, {Name: "m", Kind: 2}, {Name: "x", Kind: 3}},
 		Globals:   []meter.Global{{Export: "auricle:global:0", Type: meter.I32}, {Export: "auricle:global:2", Type: meter.F64}},
@@ -52,7 +51,7 @@ func TestWhatIsKnownOfAModule(t *testing.T) {
 	}
 }
 
-func TestUnrestorable(t *testing.T) {
+func TestUnmakeable(t *testing.T) {
 	table := section(4, 1, 0x70, 0, 1)
 	with := func(body ...any) []byte {
 		return module(typeSection, section(3, 1, 0), table, section(5, 1, 0, 1),
@@ -83,8 +82,11 @@ func TestUnrestorable(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		if m.Unrestorable != c.want {
-			t.Errorf("%s: %q, want %q", c.name, m.Unrestorable, c.want)
+		if m.Unmakeable != c.want {
+			t.Errorf("%s: %q, want %q", c.name, m.Unmakeable, c.want)
+		}
+		if m.Saves != (c.want != "") {
+			t.Errorf("%s: saves %v", c.name, m.Saves)
 		}
 		if _, err := newRuntime(t, interpreter()).CompileModule(context.Background(), m.Wasm); err != nil {
 			t.Errorf("%s: %v", c.name, err)
@@ -110,7 +112,7 @@ func TestNamesFollowTheirFunctions(t *testing.T) {
 	if err == nil {
 		t.Fatal("no trap")
 	}
-	for _, want := range []string{"mod.trap()", "mod.outer()"} {
+	for _, want := range []string{".trap(i64) i64", ".outer(i64) i64"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in the stack trace: %v", want, err)
 		}
@@ -162,17 +164,5 @@ func TestMemoryStaysBelowTheLimit(t *testing.T) {
 				t.Errorf("memory.grow(%d): %d, %v; want %d", c.by, int32(got[0]), err, int32(c.want))
 			}
 		}
-	}
-}
-
-// The rewritten module needs the features of Features and no others.
-func TestPlainFeatureSetIsEnough(t *testing.T) {
-	m, err := meter.Rewrite(fn(0), meter.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := newRuntime(t, wazero.NewRuntimeConfigInterpreter())
-	if _, err := r.CompileModule(context.Background(), m.Wasm); err != nil {
-		t.Error(err)
 	}
 }

@@ -1,24 +1,34 @@
 package meter
 
-// Subsections of the name section.
-const (
-	namesModule    = 0
-	namesFunctions = 1
-)
+import "strings"
+
+// namesFunctions is the name section's subsection of functions' names.
+const namesFunctions = 1
 
 // nameSection returns the contents of the new module's name section: the
-// module's name and the functions' names, which make stack traces readable.
-// Nil when the original has none, or a broken one: names are no reason to
-// refuse a module.
-func (p *parser) nameSection() (out []byte) {
-	if p.names == nil {
+// functions' names, which make stack traces readable, with the entries of the
+// engine's functions. The original's are left out if they are broken: names
+// are no reason to refuse a module.
+func (p *parser) nameSection(newNames []byte) []byte {
+	kept, entries := p.functionNames()
+	if kept += uint32(len(p.newFunctions)); kept == 0 {
 		return nil
+	}
+	entries = append(append(appendU32(nil, kept), entries...), newNames...)
+	return appendSection(nil, namesFunctions, entries)
+}
+
+// functionNames returns the original's functions' names as entries of the new
+// module, and how many there are.
+func (p *parser) functionNames() (kept uint32, entries []byte) {
+	if p.names == nil {
+		return 0, nil
 	}
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
 		case *Error:
-			out = nil
+			kept, entries = 0, nil
 		default:
 			panic(r)
 		}
@@ -29,44 +39,28 @@ func (p *parser) nameSection() (out []byte) {
 		id := r.byte("name subsection")
 		s := r.sub(r.u32("name subsection's size"), "name subsection")
 		if seen[id] {
-			return nil
+			return 0, nil
 		}
 		seen[id] = true
-		var kept []byte
-		switch id {
-		case namesModule:
-			if name := s.name(maxNameBytes, "module's name"); len(name) <= maxKeptNameBytes {
-				kept = appendName(nil, name)
-			}
-			s.done("module's name")
-		case namesFunctions:
-			kept = p.functionNames(&s)
-		}
-		if kept != nil {
-			out = appendSection(out, id, kept)
-		}
-	}
-	return out
-}
-
-// functionNames returns a subsection with the function names of s.
-func (p *parser) functionNames(s *reader) []byte {
-	kept, entries := uint32(0), []byte(nil)
-	next := uint32(0) // indices rise
-	for range s.count(maxFunctions+maxImports, "function names") {
-		at := s.at
-		i := p.function(s, "named function")
-		if i < next {
-			fail(at, ErrMalformed, "function names out of order")
-		}
-		next = i + 1
-		name := s.name(maxNameBytes, "function's name")
-		if len(name) > maxKeptNameBytes {
+		if id != namesFunctions {
 			continue
 		}
-		entries = appendName(appendU32(entries, p.shifted(i)), name)
-		kept++
+		next := uint32(0) // indices rise
+		for range s.count(maxFunctions+maxImports, "function names") {
+			at := s.at
+			i := p.function(&s, "named function")
+			if i < next {
+				fail(at, ErrMalformed, "function names out of order")
+			}
+			next = i + 1
+			name := s.name(maxNameBytes, "function's name")
+			if len(name) > maxKeptNameBytes || strings.HasPrefix(name, Reserved) {
+				continue
+			}
+			entries = appendName(appendU32(entries, p.shifted(i)), name)
+			kept++
+		}
+		s.done("function names")
 	}
-	s.done("function names")
-	return append(appendU32(nil, kept), entries...)
+	return kept, entries
 }

@@ -55,38 +55,55 @@ type parser struct {
 	o Options
 	m Module
 
-	types      []Signature
-	typeBytes  []byte            // the type section's entries
-	wrapTypes  map[string]uint32 // results to the index of the type () -> results
-	wrapBytes  []byte            // their entries
-	newTypes   uint32            // types in the new module
-	imports    []byte            // import entries
-	imported   uint32            // function imports
-	funcTypes  []uint32          // of imported and defined functions
-	funcBytes  []byte            // the function section's entries
-	tables     []table
-	mem        limits
-	globals    uint32
-	globalInit []byte   // global entries
-	mutable    []uint32 // indices of m.Globals
-	exports    []byte   // export entries
-	start      uint32
-	elements   []byte // the element section, rewritten
-	segments   uint32 // element segments
-	code       []byte // the code section, rewritten
-	codes      int
-	dataCount  uint32
-	hasCount   bool
-	data       []byte // the data section as it is
-	dataSegs   uint32
-	names      *reader         // the name section's contents
-	declared   map[uint32]bool // functions that ref.func may name
+	types       []Signature
+	typeBytes   []byte   // the type section's entries
+	imports     []byte   // import entries
+	imported    uint32   // function imports
+	funcTypes   []uint32 // of imported and defined functions
+	funcBytes   []byte   // the function section's entries, rewritten
+	tables      []table
+	mem         limits
+	globals     uint32
+	globalInit  []byte   // global entries
+	mutable     []uint32 // indices of m.Globals
+	exports     []byte   // export entries
+	start       uint32
+	elements    []byte // element entries, rewritten
+	segments    uint32 // element segments
+	code        []byte // code entries, rewritten
+	codes       int
+	dataCount   uint32
+	hasCount    bool
+	data        []byte // the data section as it is
+	dataSegs    uint32
+	plainData   bool   // all segments are active, at constant offsets
+	segmentData []Data // those that are
+	hasInit     bool   // memory.init or data.drop is in the code
+	dropped     uint32 // global that says that a segment was dropped; 0 while nothing can do so
+	changed     uint32 // bit set of the tables that the code can change
+	kept        []kept
+	names       *reader         // the name section's contents
+	declared    map[uint32]bool // functions that ref.func may name
 
 	locals  int // parameters, results and locals so far
 	carried int // values carried by blocks, branches and calls so far
 	merges  int // basic blocks times locals so far
-	refs    int // elements so far
+	elems   int // elements so far
 	wants   map[string]bool
+
+	unrolled, maxUnrolled int // bytes written again in unrolled loops
+
+	newTypes      []byte // entries of the engine's types
+	newTypeIndex  map[string]uint32
+	meteredTypes  []uint32 // by type of the original; 0 if there is none yet
+	newFunctions  []newFunction
+	aroundImports map[uint32]uint32
+	entries       map[uint32]uint32
+	refs          map[uint32]bool // functions of the new module that ref.func names in code
+
+	newGlobals     []byte // entries of the engine's globals
+	newGlobalCount uint32
+	scratch        [256][]uint32 // by type: globals for saving locals
 }
 
 // module reads the whole binary.
@@ -106,7 +123,10 @@ func (p *parser) module() {
 		fail(4, ErrNotWasm, "version %#x, want 1", version)
 	}
 	p.at = 8
-	p.wrapTypes = map[string]uint32{}
+	p.newTypeIndex = map[string]uint32{}
+	p.aroundImports = map[uint32]uint32{}
+	p.entries = map[uint32]uint32{}
+	p.refs = map[uint32]bool{}
 	p.declared = map[uint32]bool{}
 	p.wants = map[string]bool{}
 
@@ -133,7 +153,7 @@ func (p *parser) module() {
 	if p.hasCount && p.dataCount != p.dataSegs {
 		fail(p.at, ErrMalformed, "data count is %d, data segments are %d", p.dataCount, p.dataSegs)
 	}
-	p.m.Unrestorable = p.unrestorable()
+	p.m.Unmakeable = p.unmakeable()
 }
 
 func (p *parser) section(id byte, s *reader) {
@@ -236,7 +256,6 @@ func (p *parser) typeSection(s *reader) {
 		p.types = append(p.types, sig)
 	}
 	p.typeBytes = s.b[start:s.at]
-	p.newTypes = uint32(n)
 }
 
 // typeIndex reads an index of a type.
@@ -281,12 +300,11 @@ func (p *parser) importSection(s *reader) {
 }
 
 func (p *parser) functionSection(s *reader) {
-	n := s.count(maxFunctions, "functions")
-	start := s.at
-	for range n {
-		p.funcTypes = append(p.funcTypes, p.typeIndex(s, "function's type"))
+	for range s.count(maxFunctions, "functions") {
+		t := p.typeIndex(s, "function's type")
+		p.funcTypes = append(p.funcTypes, t)
+		p.funcBytes = appendU32(p.funcBytes, p.metered(t))
 	}
-	p.funcBytes = s.b[start:s.at]
 }
 
 // limits reads the limits of a table or memory.

@@ -12,9 +12,8 @@ func (b *body) plain(op byte) {
 		}
 		r.valueType("select's type")
 	case opTableGet, opTableSet:
-		r.index(len(b.p.tables), "table index")
-		if op == opTableSet {
-			b.p.wants["table.set"] = true
+		if i := r.index(len(b.p.tables), "table index"); op == opTableSet {
+			b.p.changes(i, "table.set")
 		}
 	case opMemorySize:
 		r.zero("memory.size")
@@ -39,7 +38,9 @@ func (b *body) plain(op byte) {
 			fail(at, ErrMalformed, "ref.func of function %d, which is neither exported nor in an element segment or global", i)
 		}
 		b.price += priceRefFunc
-		b.seg = appendU32(append(b.seg, opRefFunc), b.p.shifted(i))
+		f := b.p.reference(at, i)
+		b.p.refs[f] = true
+		b.seg = appendU32(append(b.seg, opRefFunc), f)
 		return
 	case opMisc:
 		b.misc()
@@ -59,6 +60,7 @@ func (b *body) misc() {
 	if op > miscTableFill {
 		fail(at, ErrMalformed, "unknown instruction 0xfc %#x", op)
 	}
+	drops := uint32(0)
 	data := func(what string) {
 		if !b.p.hasCount {
 			fail(b.at, ErrMalformed, "%s without a data count section", what)
@@ -67,19 +69,20 @@ func (b *body) misc() {
 	}
 	element := func(what string) {
 		r.index(int(b.p.segments), what+"'s element segment")
-		b.p.wants[what] = true
 	}
-	table := func(what string) {
-		r.index(len(b.p.tables), what+"'s table")
+	table := func(what string) uint32 {
+		return r.index(len(b.p.tables), what+"'s table")
 	}
 	switch op {
 	case miscMemoryInit:
 		data("memory.init")
+		b.p.hasInit = true
 		r.zero("memory.init")
 		b.bulk(bytesPerFuelLg)
 	case miscDataDrop:
 		data("data.drop")
-		b.p.wants["data.drop"] = true
+		b.p.hasInit = true
+		drops = b.p.drops("data.drop")
 	case miscMemoryCopy:
 		r.zero("memory.copy")
 		r.zero("memory.copy")
@@ -89,29 +92,30 @@ func (b *body) misc() {
 		b.bulk(bytesPerFuelLg)
 	case miscTableInit:
 		element("table.init")
-		table("table.init")
+		b.p.changes(table("table.init"), "table.init")
 		b.bulk(0)
 	case miscElemDrop:
 		element("elem.drop")
+		drops = b.p.drops("elem.drop")
 	case miscTableCopy:
+		b.p.changes(table("table.copy"), "table.copy")
 		table("table.copy")
-		table("table.copy")
-		b.p.wants["table.copy"] = true
 		b.bulk(0)
 	case miscTableGrow:
-		table("table.grow")
-		b.p.wants["table.grow"] = true
+		b.p.changes(table("table.grow"), "table.grow")
 		b.grow(priceElement)
 		return
 	case miscTableSize:
 		table("table.size")
 	case miscTableFill:
-		table("table.fill")
-		b.p.wants["table.fill"] = true
+		b.p.changes(table("table.fill"), "table.fill")
 		b.bulk(0)
 	}
 	b.price += priceOne
 	b.keep()
+	if drops != 0 {
+		b.seg = appendU32(append(b.seg, opI32Const, 1, opGlobalSet), drops)
+	}
 }
 
 // bulk writes the charge for an instruction whose topmost operand is how much
@@ -122,7 +126,7 @@ func (b *body) bulk(shift int64) {
 		return
 	}
 	b.usesAmounts = true
-	b.calls++
+	b.hasCall()
 	c := appendU32(append(b.seg, opLocalTee), b.amount)
 	c = appendU32(append(c, opLocalGet), b.fuel)
 	c = appendU32(append(c, opLocalGet), b.amount)
@@ -133,7 +137,7 @@ func (b *body) bulk(shift int64) {
 		c = appendS64(append(c, opI64Const), shift)
 		c = append(c, opI64ShrU)
 	}
-	c = b.settle(appendU32(append(c, opI64Sub, opLocalTee), b.fuel))
+	c = b.settle(appendU32(append(c, opI64Sub, opLocalSet), b.fuel))
 	b.seg = b.writeBack(c)
 }
 
@@ -146,7 +150,7 @@ func (b *body) grow(price int64) {
 		return
 	}
 	b.usesAmounts = true
-	b.calls++
+	b.hasCall()
 	b.seg = appendU32(append(b.seg, opLocalTee), b.amount)
 	b.keep()
 	c := appendU32(append(b.seg, opLocalTee), b.grown)
@@ -158,6 +162,6 @@ func (b *body) grow(price int64) {
 		c = append(c, opI64Mul)
 	}
 	c = appendU32(append(c, opLocalGet), b.grown)
-	c = append(c, opI32Const, 0x7f, opI32Ne, opI64ExtendI32U, opI64Mul, opI64Sub, opLocalTee)
+	c = append(c, opI32Const, 0x7f, opI32Ne, opI64ExtendI32U, opI64Mul, opI64Sub, opLocalSet)
 	b.seg = b.settle(appendU32(c, b.fuel))
 }

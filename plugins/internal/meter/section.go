@@ -1,7 +1,6 @@
 package meter
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -12,15 +11,6 @@ func (p *parser) function(s *reader, what string) uint32 {
 	i := s.u32(what)
 	if int64(i) >= int64(len(p.funcTypes)) {
 		fail(at, ErrMalformed, "%s is %d, the module has %d functions", what, i, len(p.funcTypes))
-	}
-	return i
-}
-
-// shifted is a function's index in the new module: the refuel import comes
-// after the other imports.
-func (p *parser) shifted(i uint32) uint32 {
-	if i >= p.imported {
-		return i + 1
 	}
 	return i
 }
@@ -36,7 +26,7 @@ func (r *reader) index(n int, what string) uint32 {
 }
 
 // constExpr reads a constant expression up to its end and appends it to b
-// with its function indices shifted.
+// with its functions' indices in the new module.
 func (p *parser) constExpr(b []byte, s *reader) []byte {
 	start := s.at
 	for {
@@ -65,7 +55,7 @@ func (p *parser) constExpr(b []byte, s *reader) []byte {
 		case opRefFunc:
 			i := p.function(s, "function index in a constant expression")
 			p.declared[i] = true
-			b = appendU32(append(b, opRefFunc), p.shifted(i))
+			b = appendU32(append(b, opRefFunc), p.reference(at, i))
 			continue
 		case opVector:
 			if sub := s.byte("constant expression"); sub != 0x0c {
@@ -98,7 +88,8 @@ func (p *parser) globalSection(s *reader) {
 		}
 		switch t {
 		case V128, FuncRef, ExternRef:
-			p.wants[fmt.Sprintf("a mutable %v global (%d)", t, i)] = true
+			p.unmade("a mutable %v global (%d)", t, i)
+			p.kept = append(p.kept, kept{uint32(i), t})
 		default:
 			p.m.Globals = append(p.m.Globals, Global{Export: GlobalPrefix + strconv.Itoa(i), Type: t})
 			p.mutable = append(p.mutable, uint32(i))
@@ -128,7 +119,7 @@ func (p *parser) exportSection(s *reader) {
 			i = p.function(s, "exported function")
 			p.declared[i] = true
 			e.Type = p.types[p.funcTypes[i]]
-			i = p.shifted(i)
+			i = p.entry(at, i)
 		case 1:
 			i = s.index(len(p.tables), "exported table")
 		case 2:
@@ -161,7 +152,7 @@ func (p *parser) startSection(s *reader) {
 
 func (p *parser) elementSection(s *reader) {
 	n := s.count(maxElementSegments, "element segments")
-	b := appendU32(nil, uint32(n))
+	var b []byte
 	for range n {
 		at := s.at
 		flags := s.u32("element segment's flags")
@@ -186,7 +177,7 @@ func (p *parser) elementSection(s *reader) {
 			}
 		}
 		count := s.count(maxElements, "elements")
-		if p.refs += count; p.refs > maxElements {
+		if p.elems += count; p.elems > maxElements {
 			fail(at, ErrLimit, "more than %d elements in all segments", maxElements)
 		}
 		b = appendU32(b, uint32(count))
@@ -197,7 +188,7 @@ func (p *parser) elementSection(s *reader) {
 			}
 			i := p.function(s, "function in an element segment")
 			p.declared[i] = true
-			b = appendU32(b, p.shifted(i))
+			b = appendU32(b, p.reference(at, i))
 		}
 	}
 	p.elements, p.segments = b, uint32(n)
@@ -206,8 +197,10 @@ func (p *parser) elementSection(s *reader) {
 func (p *parser) dataSection(s *reader) {
 	start := s.at
 	n := s.count(maxDataSegments, "data segments")
+	p.plainData = true
 	for range n {
 		at := s.at
+		var offset []byte
 		switch flags := s.u32("data segment's flags"); flags {
 		case 0, 1, 2:
 			if flags == 2 {
@@ -218,12 +211,20 @@ func (p *parser) dataSection(s *reader) {
 			if flags != 1 {
 				// No function index is in it, or the runtime refuses it: it
 				// needs no rewriting.
-				p.constExpr(nil, s)
+				offset = p.constExpr(offset, s)
 			}
 		default:
 			fail(at, ErrMalformed, "unknown flags %#x of a data segment", flags)
 		}
-		s.skip(int(s.u32("data segment's size")), "data segment")
+		size := int(s.u32("data segment's size"))
+		s.skip(size, "data segment")
+		if o := (&reader{b: offset, end: len(offset)}); o.remaining() > 0 && o.byte("offset") == opI32Const {
+			d := Data{uint32(o.signed(32, "offset")), s.b[s.at-size : s.at]}
+			p.plainData = p.plainData && o.byte("offset") == opEnd
+			p.segmentData = append(p.segmentData, d)
+		} else {
+			p.plainData = false
+		}
 	}
 	p.data, p.dataSegs = s.b[start:s.at], uint32(n)
 }

@@ -98,11 +98,17 @@ type specSide struct {
 
 // instantiate runs the module's start function too.
 func (s *specSide) instantiate(ctx context.Context, m *meter.Module, as string) (api.Module, error) {
-	config := wazero.NewModuleConfig().WithName(as).WithStartFunctions()
-	if m.HasStart {
-		config = config.WithStartFunctions(meter.StartExport)
+	mod, err := s.r.InstantiateWithConfig(ctx, m.Wasm, wazero.NewModuleConfig().WithName(as).WithStartFunctions())
+	if err != nil {
+		return nil, err
 	}
-	return s.r.InstantiateWithConfig(ctx, m.Wasm, config)
+	if err = put(mod, m); err == nil && m.HasStart {
+		_, err = mod.ExportedFunction(meter.StartExport).Call(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, mod.Close(ctx))
+	}
+	return mod, nil
 }
 
 // target is the module that a command acts on.

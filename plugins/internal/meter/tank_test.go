@@ -3,6 +3,7 @@ package meter_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"testing"
 
@@ -52,6 +53,16 @@ func addRefuel(tb testing.TB, r wazero.Runtime, t *tank) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// put writes the module's data into a new instance's memory.
+func put(mod api.Module, m *meter.Module) error {
+	for _, d := range m.Data {
+		if !mod.Memory().Write(d.Offset, d.Bytes) {
+			return fmt.Errorf("data of %d bytes at %d is outside of the memory", len(d.Bytes), d.Offset)
+		}
+	}
+	return nil
 }
 
 // endless is a tank for tests that are not about fuel.

@@ -1,0 +1,26 @@
+package plugins_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/auricle-dev/auricle/plugins"
+)
+
+// BenchmarkFresh compares a small call of a Go guest on fresh state, on an
+// instance made for it, and in a session, where nothing is put back.
+func BenchmarkFresh(b *testing.B) {
+	ctx := context.Background()
+	inv := plugins.Invocation{Export: "handle", Args: []uint64{1}}
+	loop := func(b *testing.B, run func(context.Context, plugins.Invocation) (plugins.Result, error)) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if res, err := run(ctx, inv); err != nil || res.Outcome != plugins.OK {
+				b.Fatal(res, err)
+			}
+		}
+	}
+	b.Run("restored", func(b *testing.B) { loop(b, goGuest(b, plugins.Options{}).Run) })
+	b.Run("made", func(b *testing.B) { loop(b, goGuest(b, plugins.Options{IdleInstances: -1}).Run) })
+	b.Run("session", func(b *testing.B) { loop(b, newSession(b, goGuest(b, plugins.Options{})).Run) })
+}

@@ -1,0 +1,182 @@
+package meter
+
+// maxCarried is the number of locals that a loop may save while it is
+// refuelled.
+const maxCarried = 64
+
+// loop is what is known of a loop at its end.
+type loop struct {
+	parent   int
+	start    int  // of its body in the original
+	size     int  // of its body, in bytes
+	calls    bool // there is a call in it
+	inner    bool // there is a loop in it
+	repeats  bool // a branch that can be reached goes to it
+	mentions []mention
+}
+
+// mention is a local's first mention in a loop.
+type mention struct {
+	local   uint32
+	carried bool // its value comes from before the turn, so far as can be told
+}
+
+// saves reports whether the locals that the loop carries from turn to turn are
+// put into globals while it is refuelled. Otherwise a call would be in a loop
+// that had none, and the runtime would store each of them at every turn.
+func (l loop) saves() bool { return !l.calls && len(l.mentions) <= maxCarried }
+
+// enterLoop makes the loop that is now read the innermost.
+func (b *body) enterLoop() {
+	if b.seen == len(b.loops) { // first pass
+		b.loops = append(b.loops, loop{parent: b.loop, start: b.r.at})
+		if b.loop >= 0 {
+			b.loops[b.loop].inner = true
+		}
+	}
+	b.loop, b.header = b.seen, b.seen
+	b.seen++
+	b.branches = 0
+}
+
+// leaveLoop ends the innermost loop, whose label was f.
+func (b *body) leaveLoop(f *frame) {
+	l := &b.loops[b.loop]
+	l.size, l.repeats = b.r.at-l.start, f.targeted
+	b.loop = l.parent
+	if b.loop < 0 {
+		return
+	}
+	outer := &b.loops[b.loop]
+	outer.calls = outer.calls || l.calls
+	for _, m := range l.mentions {
+		outer.mention(m.local, m.carried)
+	}
+	b.branches = 1
+}
+
+// Unrolling.
+const (
+	maxCopies         = 4
+	maxUnrolledBytes  = 512  // of all copies of a loop's body, as in the original
+	maxUnrolledLocals = 1000 // in a function with unrolled loops
+)
+
+// copies is how many times the body of the loop that comes next is written
+// down, so that its balance is checked once in as many turns. Each copy but
+// the last is in a block of its own, whose end is where the next turn begins:
+//
+//	block           ;; after the loop
+//	  loop          ;; the check
+//	    block ... br 2 end
+//	    block ... br 2 end
+//	    ...
+//	  end
+//	end
+func (b *body) copies(f *frame) int {
+	if b.seen == len(b.loops) || b.dead || f.params+f.results > 0 || b.locals > maxUnrolledLocals {
+		return 1
+	}
+	l := &b.loops[b.seen]
+	if !l.saves() || l.inner || !l.repeats {
+		return 1
+	}
+	n := min(maxCopies, maxUnrolledBytes/l.size)
+	extra := (n - 1) * l.size
+	if n < 2 || b.p.unrolled+extra > b.p.maxUnrolled {
+		return 1
+	}
+	b.p.unrolled += extra
+	return n
+}
+
+// openCopy begins the next copy of an unrolled loop's body.
+func (b *body) openCopy(f *frame) {
+	f.copies--
+	if f.copies == 0 {
+		f.label = f.first // the last goes on with the loop itself
+		return
+	}
+	b.labels++
+	f.label = b.labels
+	b.seg = append(b.seg, opBlock, typeEmpty)
+}
+
+// closeCopy ends a copy that is not the last: what comes to its end leaves the
+// loop, and what goes on with the next turn goes on with the next copy.
+func (b *body) closeCopy(f *frame) {
+	if !b.dead {
+		f.left = true
+		b.seg = appendU32(append(b.seg, opBr), uint32(b.labels-f.first+1))
+	}
+	b.seg = append(b.seg, opEnd)
+	b.labels--
+	b.flush(startPlain)
+	b.dead = false
+	b.r.at = b.loops[b.loop].start
+	b.openCopy(f)
+}
+
+// hasCall notes a call in the innermost loop.
+func (b *body) hasCall() {
+	if b.loop >= 0 {
+		b.loops[b.loop].calls = true
+	}
+}
+
+// mention notes that op reads or writes a local in the innermost loop.
+func (b *body) mention(local uint32, op byte) {
+	if b.loop < 0 || b.marks[local] == int32(b.loop) {
+		return
+	}
+	b.marks[local] = int32(b.loop)
+	// A local that every turn sets first is not carried.
+	b.loops[b.loop].mention(local, op == opLocalGet || b.branches > 0)
+}
+
+func (l *loop) mention(local uint32, carried bool) {
+	for _, m := range l.mentions {
+		if m.local == local {
+			return
+		}
+	}
+	if len(l.mentions) <= maxCarried {
+		l.mentions = append(l.mentions, mention{local, carried})
+	}
+}
+
+// saveCarried appends code that puts the locals that the loop carries into
+// the module's scratch globals, and restoreCarried code that takes them back.
+// Refuelling doesn't run the module, so one set of globals is enough.
+func (b *body) saveCarried(c []byte, l *loop) []byte {
+	for local, global := range b.carried(l) {
+		c = appendU32(append(c, opLocalGet), local)
+		c = appendU32(append(c, opGlobalSet), global)
+	}
+	return c
+}
+
+func (b *body) restoreCarried(c []byte, l *loop) []byte {
+	for local, global := range b.carried(l) {
+		c = appendU32(append(c, opGlobalGet), global)
+		c = appendU32(append(c, opLocalSet), local)
+	}
+	return c
+}
+
+// carried yields the carried locals with a global for each.
+func (b *body) carried(l *loop) func(yield func(local, global uint32) bool) {
+	return func(yield func(local, global uint32) bool) {
+		var used [256]int // by type
+		for _, m := range l.mentions {
+			if !m.carried {
+				continue
+			}
+			t := b.types[m.local]
+			if !yield(b.moved(m.local), b.p.scratchGlobal(t, used[t])) {
+				return
+			}
+			used[t]++
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// acquire returns an instance in the image's state, and must be followed by
+// yield or close. Where there was no time to make one, late says so.
+func (m *Module) acquire(ctx context.Context, wall time.Duration) (in *instance, late *RunError, err error) {
+	m.mu.Lock()
+	n := len(m.idle)
+	if n == 0 {
+		m.mu.Unlock()
+		m.engine.keeper.want(m)
+		in, err := m.make(ctx, wall)
+		if errors.As(err, &late) && late.Outcome == DeadlineExceeded {
+			late.Message += " while initialising, needed for a new instance because " + m.unmakeable
+			return nil, late, nil
+		}
+		return in, nil, err
+	}
+	in = m.idle[n-1]
+	m.idle[n-1] = nil
+	m.idle = m.idle[:n-1]
+	m.idleBytes -= in.bytes()
+	m.mu.Unlock()
+	if n <= m.engine.o.SpareInstances {
+		m.engine.keeper.want(m)
+	}
+	return in, nil, nil
+}
+
+// yield takes an instance back after a run. If its state is fit for it, the
+// instance is restored at once, so that nothing of what it heard stays behind,
+// and kept while there is room; otherwise it is closed.
+func (m *Module) yield(in *instance, fit bool) {
+	if !fit || !in.restore() || !m.keep(in) {
+		in.close()
+	}
+}
+
+// keep adds an instance that is as its image to the idle ones, if there is
+// room.
+func (m *Module) keep(in *instance) bool {
+	in.idleSince = time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.idle) >= m.engine.o.IdleInstances || m.idleBytes+in.bytes() > m.engine.o.IdleBytes {
+		return false
+	}
+	m.idle = append(m.idle, in)
+	m.idleBytes += in.bytes()
+	return true
+}
+
+// spare makes instances until there are as many idle as Options.SpareInstances
+// says.
+func (m *Module) spare(ctx context.Context) error {
+	for {
+		m.mu.Lock()
+		enough := len(m.idle) >= m.engine.o.SpareInstances
+		m.mu.Unlock()
+		if enough || ctx.Err() != nil {
+			return nil
+		}
+		in, err := m.make(ctx, m.initLimits.Wall)
+		if err != nil {
+			return err
+		}
+		if !m.keep(in) {
+			in.close()
+			return nil
+		}
+	}
+}
+
+// trim gives back the memory of what nobody has used since before: idle
+// instances are closed, but for the spare ones, which keep no pages of their
+// own, and sessions are parked.
+func (m *Module) trim(before time.Time) {
+	m.mu.Lock()
+	old := 0 // they lie in the order of their last use
+	for old < len(m.idle) && m.idle[old].idleSince.Before(before) {
+		old++
+	}
+	spare := min(old, max(0, m.engine.o.SpareInstances-(len(m.idle)-old)))
+	var stale, kept []*instance
+	stale, kept = append(stale, m.idle[:old-spare]...), append(kept, m.idle[old-spare:old]...)
+	m.idle = append([]*instance(nil), m.idle[old:]...)
+	for _, in := range stale {
+		m.idleBytes -= in.bytes()
+	}
+	for _, in := range kept {
+		m.idleBytes -= in.bytes()
+	}
+	sessions := make([]*Session, 0, len(m.sessions))
+	for s := range m.sessions {
+		sessions = append(sessions, s)
+	}
+	m.mu.Unlock()
+
+	for _, in := range stale {
+		in.close()
+	}
+	for _, in := range kept {
+		in.mem.discard()
+		in.functions = nil
+		if !m.keep(in) {
+			in.close()
+		}
+	}
+	for _, s := range sessions {
+		s.parkIfIdle(before)
+	}
+}
