@@ -40,10 +40,9 @@ func (d *driver) add(parts ...any) { d.code = append(d.code, cat(parts...)...) }
 func (d *driver) get(name string) { d.add(0x20, d.variable(name)) }
 func (d *driver) set(name string) { d.add(0x21, d.variable(name)) }
 
-// i32 and i64 put a number on the stack, drop takes one off.
+// i32 and i64 put a number on the stack.
 func (d *driver) i32(v int32) { d.add(0x41, signed(int64(v))) }
 func (d *driver) i64(v int64) { d.add(0x42, signed(v)) }
-func (d *driver) drop()       { d.add(0x1a) }
 
 // call calls an export with what is on the stack.
 func (d *driver) call(export string) {

@@ -90,20 +90,3 @@ func manyNames(n, size int) []byte {
 func brokenNames(n int) []byte {
 	return cat(oneFunction(0, 0x00), section(0, named("name"), section(1, uleb(n), 0, named("f"))))
 }
-
-// unwinding is a function that calls itself so often and on the way back does
-// so many instructions in each call, without a loop or a call.
-func unwinding(depth, instructions int) []byte {
-	return wasmOf(section(1, 2, 0x60, 0, 0, 0x60, 1, 0x7f, 0), section(3, 2, 0, 1), section(7, 1, named("run"), 0, 0),
-		bodies(cat(0, 0x41, sleb(depth), 0x10, 1),
-			cat(0, 0x20, 0, 0x04, 0x40, 0x20, 0, 0x41, 1, 0x6b, 0x10, 1, 0x0b, bytes.Repeat([]byte{nop}, instructions))))
-}
-
-// sleb is a positive number as a signed LEB128.
-func sleb(v int) []byte {
-	var b []byte
-	for ; v >= 0x40; v >>= 7 {
-		b = append(b, byte(v)|0x80)
-	}
-	return append(b, byte(v))
-}
