@@ -15,7 +15,7 @@ FUZZ := host/stream:FuzzDecodeClient host/config:FuzzLoad host/apps:FuzzRequest 
 	host/audio:FuzzBuffer plugins:FuzzLoad plugins:FuzzEngine plugins/internal/meter:FuzzRewrite plugins/internal/meter:FuzzGenerated \
 	sdk/event:FuzzAudio cmd/auricle/wav:FuzzOpen
 
-.PHONY: run serve build host apps test lint fuzz clean
+.PHONY: run serve build host apps test lint fuzz bench-engines kernels clean
 
 # The whole idea on a real recording: host, four apps, one of them misbehaving.
 run: build
@@ -61,6 +61,17 @@ fuzz:
 	@set -e; for target in $(FUZZ); do \
 		go test -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x "./$${target%:*}"; \
 	done
+
+# The engine beside its rivals (bench/README.md), for example:
+# make bench-engines BENCH='-json -runs 25'. wasmtime needs a C compiler.
+BENCH :=
+bench-engines:
+	cd bench && CGO_ENABLED=$(if $(RACE),1,0) go run . $(BENCH)
+
+# Rebuilds the small kernels of "auricle bench engine", which are kept built.
+# Needs clang, lld and rustc with its target wasm32-unknown-unknown.
+kernels:
+	go generate ./cmd/auricle/engine/kernels
 
 clean:
 	rm -rf build

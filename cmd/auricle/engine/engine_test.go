@@ -50,8 +50,9 @@ func TestEveryFigureIsMeasured(t *testing.T) {
 	if r.Fuel.Geomean > r.Fuel.Worst {
 		t.Errorf("the geometric mean of the ratios is %v, the worst %v", r.Fuel.Geomean, r.Fuel.Worst)
 	}
-	positive(t, "fresh", r.Fresh.CallP50US, r.Fresh.WarmP50US, r.Fresh.PlainWarmP50US, r.Fresh.NewInstanceP50US,
-		r.Fresh.CallRatioToWarm, r.Fresh.TimesFasterNewInstance)
+	for name, f := range map[string]engine.FreshFigures{"fresh": r.Fresh.FreshFigures, "fresh, 1 KB": r.Fresh.Kilobyte} {
+		positive(t, name, f.CallP50US, f.WarmP50US, f.PlainWarmP50US, f.NewInstanceP50US, f.CallRatioToWarm, f.TimesFasterNewInstance)
+	}
 	positive(t, "cold", r.Cold.Seconds)
 	positive(t, "deadline", r.Deadline.OvershootP99US)
 	positive(t, "gc_pause", r.GCPause.UnmeteredMS, r.GCPause.UnmeteredStallMS, r.GCPause.MeteredMS, r.GCPause.StallMS)

@@ -11,8 +11,14 @@ import (
 )
 
 // Fresh is what fresh state for every call costs a guest in Go whose handler
-// decodes and searches 1 KB of transcript. All are medians.
+// decodes and searches one segment of a transcript. All are medians.
 type Fresh struct {
+	FreshFigures
+	Kilobyte FreshFigures `json:"1kb"` // the same with 1 KB of transcript
+}
+
+// FreshFigures are those of one handler.
+type FreshFigures struct {
 	ResetP50US             float64 `json:"reset_p50_us"`        // what a fresh call takes longer than a warm one
 	CallP50US              float64 `json:"call_p50_us"`         // a fresh call: state is the image's each time
 	WarmP50US              float64 `json:"warm_p50_us"`         // a session's call: the same, metered, and nothing is reset
@@ -23,6 +29,14 @@ type Fresh struct {
 }
 
 func (l *lab) measureFresh(ctx context.Context, guest []byte, calls int) (f Fresh, err error) {
+	if f.FreshFigures, err = l.measureHandler(ctx, guest, kernels.Event, calls); err != nil {
+		return f, err
+	}
+	f.Kilobyte, err = l.measureHandler(ctx, guest, kernels.Handle, calls)
+	return f, err
+}
+
+func (l *lab) measureHandler(ctx context.Context, guest []byte, export string, calls int) (f FreshFigures, err error) {
 	fresh, closeEngine, err := l.metered(ctx, guest, plugins.Options{})
 	if err != nil {
 		return f, err
@@ -42,15 +56,15 @@ func (l *lab) measureFresh(ctx context.Context, guest []byte, calls int) (f Fres
 	if err != nil {
 		return f, err
 	}
-	handle := in.ExportedFunction(kernels.Handle)
-	first, err := handle.Call(ctx, 1)
+	kept := in.ExportedFunction(export)
+	first, err := kept.Call(ctx, 1)
 	if err != nil {
 		return f, err
 	}
 	sum := uint32(first[0])
 
 	const each = 20 // calls for one with a new instance
-	inv := plugins.Invocation{Export: kernels.Handle, Args: []uint64{1}, Limits: ample}
+	inv := plugins.Invocation{Export: export, Args: []uint64{1}, Limits: ample}
 	var freshes, warms, plains, news []time.Duration
 	for i := range calls {
 		start := time.Now()
@@ -68,7 +82,7 @@ func (l *lab) measureFresh(ctx context.Context, guest []byte, calls int) (f Fres
 		}
 
 		start = time.Now()
-		values, err := handle.Call(ctx, 1)
+		values, err := kept.Call(ctx, 1)
 		plains = append(plains, time.Since(start))
 		if err = errors.Join(err, equal(values, sum)); err != nil {
 			return f, fmt.Errorf("in plain wazero: %w", err)
@@ -82,7 +96,7 @@ func (l *lab) measureFresh(ctx context.Context, guest []byte, calls int) (f Fres
 		if err != nil {
 			return f, err
 		}
-		values, err = in.ExportedFunction(kernels.Handle).Call(ctx, 1)
+		values, err = in.ExportedFunction(export).Call(ctx, 1)
 		err = errors.Join(err, equal(values, sum), in.Close(ctx))
 		news = append(news, time.Since(start))
 		if err != nil {
@@ -90,7 +104,7 @@ func (l *lab) measureFresh(ctx context.Context, guest []byte, calls int) (f Fres
 		}
 	}
 	call, warm, made := percentile(50, freshes), percentile(50, warms), percentile(50, news)
-	return Fresh{
+	return FreshFigures{
 		ResetP50US: microseconds(call - warm), CallP50US: microseconds(call), WarmP50US: microseconds(warm),
 		PlainWarmP50US: microseconds(percentile(50, plains)), NewInstanceP50US: microseconds(made),
 		CallRatioToWarm:        float64(call) / float64(warm),

@@ -49,7 +49,7 @@ func occupy(ctx context.Context, m *plugins.Module, n int) error {
 			return err
 		}
 		defer s.Close()
-		res, err := s.Run(ctx, plugins.Invocation{Export: kernels.Handle, Args: []uint64{1}, Limits: ample})
+		res, err := s.Run(ctx, plugins.Invocation{Export: kernels.Event, Args: []uint64{1}, Limits: ample})
 		if err := errors.Join(err, res.Err); err != nil {
 			return err
 		}

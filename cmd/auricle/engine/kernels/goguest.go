@@ -16,10 +16,13 @@ import (
 //go:embed golang/golang.go golang/guest/main.go
 var goSource embed.FS
 
-// Handle is the export of the Go guest that does what a small app does with
-// one event, as often as its argument says: decode 1 KB of transcript, search
-// it by a regular expression, encode what was found.
-const Handle = "handle"
+// The exports of the Go guest that do what a small app does with an event, as
+// often as their argument says: decode a transcript, search it by a regular
+// expression, encode what was found.
+const (
+	Event  = "event"  // one segment of a transcript, 0.1 KB
+	Handle = "handle" // ten segments, 1 KB
+)
 
 // goKernels are those of the guest in Go.
 var goKernels = []Kernel{

@@ -34,10 +34,15 @@ type segment struct {
 	End   float64 `json:"end"`
 }
 
-// transcript is 1 KB of it, as a host would hand it over.
-var transcript = func() []byte {
+// A segment of a transcript, and 1 KB of them, as a host would hand them over.
+var (
+	single       = transcript(1)
+	transcript1K = transcript(10)
+)
+
+func transcript(n int) []byte {
 	var segments []segment
-	for i := range 10 {
+	for i := range n {
 		segments = append(segments, segment{
 			ID: fmt.Sprint("s", i), Text: "hello there the budget is due before the deadline",
 			Start: float64(i) * 1.5, End: float64(i)*1.5 + 1.25,
@@ -48,11 +53,16 @@ var transcript = func() []byte {
 		panic(err)
 	}
 	return b
-}()
+}
 
-// Handle is what a small app does with one event, n times: decode 1 KB of
-// transcript, look for words by a regular expression, encode what was found.
-func Handle(n uint32) uint32 {
+// Event is what a small app does with one event, n times: decode a segment of
+// a transcript, look for words by a regular expression, encode what was found.
+func Event(n uint32) uint32 { return handle(single, n) }
+
+// Handle does that with 1 KB of segments.
+func Handle(n uint32) uint32 { return handle(transcript1K, n) }
+
+func handle(transcript []byte, n uint32) uint32 {
 	sum := uint32(sumStart)
 	for range n {
 		var segments []segment

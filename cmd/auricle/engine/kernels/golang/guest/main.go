@@ -13,6 +13,9 @@ import (
 // variant is set by the linker, and tells guests apart that do the same.
 var variant = ""
 
+//go:wasmexport event
+func event(n uint32) uint32 { return golang.Event(n) }
+
 //go:wasmexport handle
 func handle(n uint32) uint32 { return golang.Handle(n) }
 
