@@ -19,6 +19,9 @@ func reserve(n int64) ([]byte, func([]byte)) {
 	if err != nil {
 		return nil, nil
 	}
+	// A huge page would be the instance's own after one write to it. Where the
+	// kernel has none, there is nothing to refuse.
+	_ = unix.Madvise(b, unix.MADV_NOHUGEPAGE)
 	return b, unmap
 }
 
