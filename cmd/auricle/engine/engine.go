@@ -28,6 +28,7 @@ type Options struct {
 	Idle         int // instances, 1000
 	Apps         int // modules at a cold start, 20
 	Starts       int // cold starts, 5
+	Rounds       int // of compiling a module beside a running one, 10
 	DeadlineRuns int // 200
 	Spinning     int // invocations at once, beside which stalls are looked for, 32
 
@@ -35,6 +36,9 @@ type Options struct {
 	// program and arguments that call Start with the one argument that is
 	// added, a directory.
 	StartCommand []string
+	// Compiler is plugins.Options.Compiler, for the compiling beside a running
+	// module. Nil compiles in this process.
+	Compiler []string
 
 	Progress io.Writer // what is being measured, a line each; nil discards
 }
@@ -44,7 +48,7 @@ func (o Options) withDefaults() Options {
 		field *int
 		value int
 	}{
-		{&o.Runs, 15}, {&o.FreshCalls, 1000}, {&o.Idle, 1000}, {&o.Apps, 20}, {&o.Starts, 5}, {&o.DeadlineRuns, 200}, {&o.Spinning, 32},
+		{&o.Runs, 15}, {&o.FreshCalls, 1000}, {&o.Idle, 1000}, {&o.Apps, 20}, {&o.Starts, 5}, {&o.Rounds, 10}, {&o.DeadlineRuns, 200}, {&o.Spinning, 32},
 	} {
 		if *f.field == 0 {
 			*f.field = f.value
@@ -58,13 +62,14 @@ func (o Options) withDefaults() Options {
 
 // Report is what was measured. Its JSON form is that of `auricle bench engine -json`.
 type Report struct {
-	Machine  Machine  `json:"machine"`
-	Fuel     Fuel     `json:"fuel"`
-	Fresh    Fresh    `json:"fresh"`
-	Idle     Idle     `json:"idle"`
-	Cold     Cold     `json:"cold"`
-	Deadline Deadline `json:"deadline"`
-	GCPause  GCPause  `json:"gc_pause"`
+	Machine   Machine   `json:"machine"`
+	Fuel      Fuel      `json:"fuel"`
+	Fresh     Fresh     `json:"fresh"`
+	Idle      Idle      `json:"idle"`
+	Cold      Cold      `json:"cold"`
+	Compiling Compiling `json:"compiling"`
+	Deadline  Deadline  `json:"deadline"`
+	GCPause   GCPause   `json:"gc_pause"`
 }
 
 // Machine is what the measuring ran on.
@@ -128,6 +133,10 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 	step("cold start: compiling %d guests in Go, then %d starts with all of them", o.Apps, o.Starts)
 	if r.Cold, err = measureCold(ctx, guest, o.Apps, o.Starts, o.StartCommand); err != nil {
 		return r, fmt.Errorf("cold start: %w", err)
+	}
+	step("compiling: %d guests in Go, one after the other, beside a running one", o.Rounds)
+	if r.Compiling, err = measureCompiling(ctx, guest, o.Rounds, o.Compiler); err != nil {
+		return r, fmt.Errorf("compiling: %w", err)
 	}
 	step("deadlines: %d loops without end, %v each", o.DeadlineRuns, deadlineWall)
 	if r.Deadline, err = l.measureDeadline(ctx, o.DeadlineRuns); err != nil {

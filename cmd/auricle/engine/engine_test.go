@@ -33,7 +33,7 @@ func TestEveryFigureIsMeasured(t *testing.T) {
 	}
 	t.Setenv(startDir, "1")
 	r, err := engine.Run(t.Context(), engine.Options{
-		Runs: 1, FreshCalls: 20, Idle: 3, Apps: 2, Starts: 1, DeadlineRuns: 2, Spinning: 2, StartCommand: []string{self},
+		Runs: 1, FreshCalls: 20, Idle: 3, Apps: 2, Starts: 1, Rounds: 1, DeadlineRuns: 2, Spinning: 2, StartCommand: []string{self},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +54,7 @@ func TestEveryFigureIsMeasured(t *testing.T) {
 		positive(t, name, f.CallP50US, f.WarmP50US, f.PlainWarmP50US, f.NewInstanceP50US, f.CallRatioToWarm, f.TimesFasterNewInstance)
 	}
 	positive(t, "cold", r.Cold.Seconds)
+	positive(t, "compiling", r.Compiling.AloneP99US, r.Compiling.BesideP99US, r.Compiling.Ratio, r.Compiling.SecondsEach)
 	positive(t, "deadline", r.Deadline.OvershootP99US)
 	positive(t, "gc_pause", r.GCPause.UnmeteredMS, r.GCPause.UnmeteredStallMS, r.GCPause.MeteredMS, r.GCPause.StallMS)
 	if r.Idle.Instances != 3 || r.Cold.Apps != 2 || r.Deadline.Runs != 2 || r.GCPause.Spinning != 2 {
