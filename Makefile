@@ -38,9 +38,9 @@ FORCE:
 
 # The race detector needs a C compiler; without one, the tests run without it.
 # It slows compiling modules down tenfold, so what has no concurrency of its own
-# runs without it: the rewriter, the command's scripts, and large modules.
+# runs without it: the rewriter, the command's scripts, measuring, and large modules.
 RACE   := $(if $(shell command -v $$(go env CC) 2>/dev/null),-race)
-SERIAL := ./plugins/internal/meter ./cmd/auricle
+SERIAL := ./plugins/internal/meter ./cmd/auricle ./cmd/auricle/engine/...
 
 # The apps' tests run their modules under the command that was just built.
 test: export AURICLE := $(CURDIR)/build/auricle
@@ -49,7 +49,7 @@ test: lint build fuzz
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) $$(go list ./... | grep -vxF "$$(go list $(SERIAL))")
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -skip 'TestScripts|TestStreamPlaysToAHost' ./cmd/auricle
 	go test $(SERIAL)
-	$(if $(RACE),go test -run 'Hostile|Strangers' ./plugins)
+	$(if $(RACE),go test -run 'Hostile|Strangers|Specification' ./plugins)
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these files"; exit 1; }
