@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -219,15 +218,6 @@ func sumOfCode(path string) (sum [sha256.Size]byte, err error) {
 		return sum, err
 	}
 	return [sha256.Size]byte(h.Sum(nil)), nil
-}
-
-// drop removes what is kept under key.
-func (c *cache) drop(key string) error {
-	err := os.Remove(filepath.Join(c.dir, key+entrySuffix))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 // make compiles m and keeps it under key.

@@ -92,9 +92,9 @@
 //
 // # Fresh state
 //
-// After an invocation that ended well, or that a host function ended with
-// AppError, the instance is put back to its image before Run returns, so that
-// nothing of what it heard stays behind, and is kept for the next invocation:
+// After an invocation, however it ended, the instance is put back to its image
+// before Run returns, so that nothing of what it heard stays behind, and is kept
+// for the next invocation:
 //
 //   - memory: what the system says was written is copied back (on Linux; all
 //     of it elsewhere), growth is taken away;
@@ -102,9 +102,9 @@
 //   - tables, v128 and reference globals: by functions that the rewriter added
 //     to the module where it can change them.
 //
-// After any other end, and where a table has grown or a segment was dropped,
-// which can't be undone, the instance is closed instead. What WASI gives has no
-// state.
+// Where a table has grown or a segment was dropped, which can't be undone, and
+// where an invocation could not be judged, the instance is closed instead. What
+// WASI gives has no state.
 //
 // A new instance is made from the image, whose memory it shares until it writes.
 // For a module that can change tables, drop segments, or has mutable v128 or

@@ -143,8 +143,8 @@ func (r *run) pause(used int64) error {
 		return r.end(&stop{outcome: FuelExhausted, message: r.fuelSpent()})
 	}
 	if n := stackBytes(r.function); n > maxStack {
-		return r.end(&stop{outcome: Trap, message: fmt.Sprintf("wasm stack overflow: calls nested so deep take %s, at most %s are given",
-			formatBytes(int64(n)), formatBytes(maxStack))})
+		return r.end(&stop{outcome: Trap, message: fmt.Sprintf("wasm stack overflow: calls nested so deep that they take more than %s",
+			formatBytes(maxStack))})
 	}
 	runtime.Gosched()
 	return r.look()
@@ -349,10 +349,3 @@ func (r *run) finish(values []uint64, err error) (Result, error) {
 
 // returned reports whether the invocation ended by its function's return.
 func (r *run) returned(o Outcome) bool { return o == OK && r.ended == nil }
-
-// intact reports whether an instance can be restored to its image after the
-// run: the guest came to its end, or a host function said that the app failed.
-func (r *run) intact(o Outcome) bool {
-	s, stopped := r.ended.(*stop)
-	return o == OK && !stopped || o == AppError && stopped && !s.exit
-}
