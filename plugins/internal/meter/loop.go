@@ -34,7 +34,7 @@ func (b *body) enterLoop() {
 			b.loops[b.loop].inner = true
 		}
 	}
-	b.loop, b.header = b.seen, b.seen
+	b.loop = b.seen
 	b.seen++
 	b.branches = 0
 }
@@ -42,7 +42,8 @@ func (b *body) enterLoop() {
 // leaveLoop ends the innermost loop, whose label was f.
 func (b *body) leaveLoop(f *frame) {
 	l := &b.loops[b.loop]
-	l.size, l.repeats = b.r.at-l.start, f.targeted
+	l.size = b.r.at - l.start
+	l.repeats = l.repeats || f.reached
 	b.loop = l.parent
 	if b.loop < 0 {
 		return
@@ -74,7 +75,7 @@ const (
 //	  end
 //	end
 func (b *body) copies(f *frame) int {
-	if b.seen == len(b.loops) || b.dead || f.params+f.results > 0 || b.locals > maxUnrolledLocals {
+	if b.first || b.dead || f.params+f.results > 0 || b.locals > maxUnrolledLocals {
 		return 1
 	}
 	l := &b.loops[b.seen]
@@ -94,26 +95,26 @@ func (b *body) copies(f *frame) int {
 func (b *body) openCopy(f *frame) {
 	f.copies--
 	if f.copies == 0 {
-		f.label = f.first // the last goes on with the loop itself
+		f.at, f.label = f.loopAt, label{fixed: true} // the last goes on with the loop itself
 		return
 	}
 	b.labels++
-	f.label = b.labels
-	b.seg = append(b.seg, opBlock, typeEmpty)
+	f.at, f.label = b.labels, label{fixed: b.fixed[f.number]}
+	b.out = append(b.out, opBlock, typeEmpty)
 }
 
 // closeCopy ends a copy that is not the last: what comes to its end leaves the
 // loop, and what goes on with the next turn goes on with the next copy.
 func (b *body) closeCopy(f *frame) {
 	if !b.dead {
-		f.left = true
-		b.seg = appendU32(append(b.seg, opBr), uint32(b.labels-f.first+1))
+		b.edge(&f.after)
+		b.out = appendU32(append(b.out, opBr), uint32(b.labels-f.loopAt+1))
 	}
-	b.seg = append(b.seg, opEnd)
+	b.out = append(b.out, opEnd)
 	b.labels--
-	b.flush(startPlain)
-	b.dead = false
+	b.from(&f.label)
 	b.r.at = b.loops[b.loop].start
+	b.opened = f.number + 1
 	b.openCopy(f)
 }
 
