@@ -55,13 +55,14 @@ type body struct {
 	out     []byte
 	first   bool // pass
 	frames  []frame
-	labels  int    // open in the new code
-	opened  int    // frames so far
-	fixed   []bool // by frame: whether nothing may be pending at its label
-	pending int64  // fuel
-	since   int64  // the most that may have been used since a call returned, without a check; -1 if none did
-	dead    bool   // what is being read can't be reached
-	blocks  int    // basic blocks so far
+	targets []*frame // of a br_table
+	labels  int      // open in the new code
+	opened  int      // frames so far
+	fixed   []bool   // by frame: whether nothing may be pending at its label
+	pending int64    // fuel
+	since   int64    // the most that may have been used since a call returned, without a check; -1 if none did
+	dead    bool     // what is being read can't be reached
+	blocks  int      // basic blocks so far
 
 	started   bool // a branch, call or loop has been read
 	loopFirst bool // the first of them is a loop

@@ -49,10 +49,7 @@ func (b *body) depth(c []byte, f *frame) []byte { return appendU32(c, uint32(b.l
 func (b *body) branchIf() {
 	f := b.target()
 	if f.carried() > 0 {
-		// There is no place on the way where something could be paid.
-		b.fixed[f.number] = true
-		b.out = b.pay(b.out)
-		b.reach(&f.label)
+		b.agree(f)
 		b.out = b.depth(append(b.out, opBrIf), f)
 	} else {
 		b.out = append(b.out, opIf, typeEmpty)
@@ -67,14 +64,41 @@ func (b *body) branchIf() {
 // branchTable reads the labels of a br_table.
 func (b *body) branchTable() {
 	n := b.r.count(maxLabels, "labels of br_table")
-	b.out = appendU32(append(b.pay(b.out), opBrTable), uint32(n))
+	b.targets = b.targets[:0]
 	for range n + 1 {
-		f := b.target()
-		b.fixed[f.number] = true
-		b.reach(&f.label)
+		b.targets = append(b.targets, b.target())
+	}
+	b.agree(b.targets...)
+	b.out = appendU32(append(b.out, opBrTable), uint32(n))
+	for _, f := range b.targets {
 		b.out = b.depth(b.out, f)
 	}
 	b.dead = true
+}
+
+// agree goes to labels on ways that have no place where something could be
+// paid: what is pending here is pending there, if this is the first way to all
+// of them, and otherwise nothing is. The first pass finds which it is.
+func (b *body) agree(targets ...*frame) {
+	if b.loop >= 0 {
+		b.loops[b.loop].agrees = true
+	}
+	if b.dead {
+		return
+	}
+	fixed := false
+	for _, f := range targets {
+		fixed = fixed || f.fixed || b.first && f.reached
+	}
+	if fixed {
+		b.out = b.pay(b.out)
+	}
+	for _, f := range targets {
+		if fixed {
+			b.fixed[f.number] = true
+		}
+		b.reach(&f.label)
+	}
 }
 
 // control reads one control instruction and writes it with what metering

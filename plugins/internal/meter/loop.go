@@ -11,6 +11,7 @@ type loop struct {
 	size     int  // of its body, in bytes
 	calls    bool // there is a call in it
 	inner    bool // there is a loop in it
+	agrees   bool // body.agree was called in it
 	repeats  bool // a branch that can be reached goes to it
 	mentions []mention
 }
@@ -79,7 +80,7 @@ func (b *body) copies(f *frame) int {
 		return 1
 	}
 	l := &b.loops[b.seen]
-	if !l.saves() || l.inner || !l.repeats {
+	if !l.saves() || l.inner || l.agrees || !l.repeats {
 		return 1
 	}
 	n := min(maxCopies, maxUnrolledBytes/l.size)
