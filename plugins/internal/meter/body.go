@@ -81,7 +81,7 @@ func (p *parser) codeSection(s *reader) {
 		fail(s.at, ErrMalformed, "%d functions declared and %d defined", defined, n)
 	}
 	p.codes = n
-	p.maxUnrolled = s.remaining() / 4
+	p.maxUnrolled, p.maxSaved = 4096+s.remaining()/4, 1024+s.remaining()/16
 	p.code = make([]byte, 0, s.remaining()+s.remaining()/3+64)
 	b := body{p: p}
 	var head []byte
@@ -373,8 +373,11 @@ func (b *body) settle(c []byte) []byte {
 
 // settleLoop is settle for the loop l.
 func (b *body) settleLoop(c []byte, l *loop) []byte {
-	if !l.saves() {
+	if !l.saves() || b.p.saved+len(l.mentions) > b.p.maxSaved {
 		return b.settle(c)
+	}
+	if !b.first {
+		b.p.saved += len(l.mentions)
 	}
 	c = appendU32(append(c, opLocalGet), b.fuel)
 	c = append(c, opI64Const, 0, opI64GeS, opIf, typeEmpty, opElse)

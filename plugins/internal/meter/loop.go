@@ -1,8 +1,12 @@
 package meter
 
 // maxCarried is the number of locals that a loop may save while it is
-// refuelled.
-const maxCarried = 64
+// refuelled, and maxCarriedCalls that of a loop which calls: more have no
+// place in registers there.
+const (
+	maxCarried      = 64
+	maxCarriedCalls = 16
+)
 
 // loop is what is known of a loop at its end.
 type loop struct {
@@ -23,9 +27,14 @@ type mention struct {
 }
 
 // saves reports whether the locals that the loop carries from turn to turn are
-// put into globals while it is refuelled. Otherwise a call would be in a loop
-// that had none, and the runtime would store each of them at every turn.
-func (l loop) saves() bool { return !l.calls && len(l.mentions) <= maxCarried }
+// put into globals while it is refuelled. Otherwise they would be kept over
+// a call, for which the runtime stores each of them at every turn.
+func (l *loop) saves() bool {
+	if l.calls {
+		return len(l.mentions) <= maxCarriedCalls
+	}
+	return len(l.mentions) <= maxCarried
+}
 
 // enterLoop makes the loop that is now read the innermost.
 func (b *body) enterLoop() {
@@ -80,7 +89,7 @@ func (b *body) copies(f *frame) int {
 		return 1
 	}
 	l := &b.loops[b.seen]
-	if !l.saves() || l.inner || l.agrees || !l.repeats {
+	if l.calls || !l.saves() || l.inner || l.agrees || !l.repeats {
 		return 1
 	}
 	n := min(maxCopies, maxUnrolledBytes/l.size)

@@ -86,6 +86,7 @@ type parser struct {
 	wants   map[string]bool
 
 	unrolled, maxUnrolled int // bytes written again in unrolled loops
+	saved, maxSaved       int // locals that loops save
 
 	newTypes      []byte // entries of the engine's types
 	newTypeIndex  map[string]uint32
