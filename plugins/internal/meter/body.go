@@ -1,39 +1,43 @@
 package meter
 
-import "slices"
-
-// segmentStart is what has to happen where a basic block starts, besides
-// subtracting its price.
-type segmentStart byte
-
-const (
-	startPlain segmentStart = iota
-	startEntry              // read the balance, check it
-	startLoop               // check the balance
-	startCall               // read the balance
-)
+// label is where control may come from several places. They agree there on how
+// much is pending: the first that is read says how much, and the others pay
+// the difference on their way.
+type label struct {
+	reached bool  // from somewhere that can be reached
+	fixed   bool  // nothing may be pending
+	pending int64 // fuel
+	since   int64 // the most of body.since
+}
 
 // frame is a label of the function being rewritten.
 type frame struct {
-	op       byte // opBlock (also the function's own label), opLoop, opIf, opElse
-	deadIn   bool // what is around it can't be reached
-	targeted bool // a branch that can be reached goes to it
-	label    int  // its label's place among those of the new code
-	params   int
-	results  int
+	label
+	op      byte // opBlock (also the function's own label), opLoop, opIf, opElse
+	at      int  // its label's place among those of the new code
+	number  int  // among the function's frames
+	params  int
+	results int
+
+	// What body has where the frame begins.
+	deadIn             bool
+	pendingIn, sinceIn int64
 
 	// Of a loop:
 	unrolled bool
-	first    int  // the label of the loop itself
-	copies   int  // of its body to come
-	left     bool // a copy has been left at its end
+	loopAt   int   // the place of the loop's own label
+	copies   int   // of its body to come
+	after    label // the end of the block around it
 }
 
 // body rewrites one function's body.
 //
-// The code since the last point where control may join or leave is kept in
-// seg until the next such point, when its price is known: flush writes the
-// charge and then the code. No other place may write code between.
+// What has been executed but not yet subtracted from the balance is pending, a
+// number that is known at every point of the code. It is subtracted where the
+// balance must be right: where it is checked, passed on or written back.
+//
+// The code is read twice: in the first pass to know of loops and labels what
+// is seen only after their start, in the second to write the new code.
 type body struct {
 	p  *parser
 	r  *reader
@@ -42,26 +46,33 @@ type body struct {
 	function        uint32 // of the original
 	again           uint32 // the function that refuels and calls it again; 0 if there is none yet
 	params, results int
-	locals          int    // parameters and locals of the original
-	fuel            uint32 // the i64 parameter that holds the balance
-	amount, grown   uint32 // i32 locals for the operands of bulk instructions and indirect calls
+	locals          int         // parameters and locals of the original
+	types           []ValueType // theirs
+	fuel            uint32      // the i64 parameter that holds the balance
+	amount, grown   uint32      // i32 locals for the operands of bulk instructions and indirect calls
 	usesAmounts     bool
 
-	out, seg []byte
-	frames   []frame
-	labels   int // open in the new code
+	out     []byte
+	first   bool // pass
+	frames  []frame
+	targets []*frame // of a br_table
+	labels  int      // open in the new code
+	opened  int      // frames so far
+	fixed   []bool   // by frame: whether nothing may be pending at its label
+	pending int64    // fuel
+	since   int64    // the most that may have been used since a call returned, without a check; -1 if none did
+	dead    bool     // what is being read can't be reached
+	blocks  int      // basic blocks so far
+
+	started   bool // a branch, call or loop has been read
+	loopFirst bool // the first of them is a loop
+
 	loops    []loop
-	seen     int         // loops so far
-	loop     int         // the innermost that is open, -1 for none
-	header   int         // the loop that the segment starts
-	branches int         // since the innermost loop's start
-	types    []ValueType // of the parameters and locals
-	marks    []int32     // by local: the loop that mentioned it last
-	nested   int         // loops among the frames
-	blocks   int         // basic blocks so far
-	start    segmentStart
-	price    int64
-	dead     bool // the segment can't be reached
+	seen     int     // loops so far
+	loop     int     // the innermost that is open, -1 for none
+	nested   int     // loops among the frames
+	branches int     // since the innermost loop's start
+	marks    []int32 // by local: the loop that mentioned it last
 }
 
 func (p *parser) codeSection(s *reader) {
@@ -70,7 +81,7 @@ func (p *parser) codeSection(s *reader) {
 		fail(s.at, ErrMalformed, "%d functions declared and %d defined", defined, n)
 	}
 	p.codes = n
-	p.maxUnrolled = s.remaining() / 4
+	p.maxUnrolled, p.maxSaved = 4096+s.remaining()/4, 1024+s.remaining()/16
 	p.code = make([]byte, 0, s.remaining()+s.remaining()/3+64)
 	b := body{p: p}
 	var head []byte
@@ -84,13 +95,13 @@ func (p *parser) codeSection(s *reader) {
 		b.function, b.again = p.imported+uint32(i), 0
 		sig := p.types[p.funcTypes[b.function]]
 		groups := b.declare(&r, sig)
-		// What a loop is like is known at its end, and needed at its start.
-		b.loops = b.loops[:0]
-		carried := p.carried
-		if again := r; b.rewrite(&r, sig) {
-			p.carried = carried
-			b.rewrite(&again, sig)
-		}
+		b.loops, b.fixed = b.loops[:0], b.fixed[:0]
+		carried, again := p.carried, r
+		b.first = true
+		b.rewrite(&again, sig)
+		p.carried = carried
+		b.first = false
+		b.rewrite(&r, sig)
 
 		// The locals' declaration comes before the code but is known after it.
 		if b.usesAmounts {
@@ -155,36 +166,42 @@ func (b *body) moved(local uint32) uint32 {
 	return local
 }
 
-// rewrite reads the function's code and writes the new code to b.out. It
-// reports whether it has to be done again, now that the loops are known.
-func (b *body) rewrite(r *reader, sig Signature) (again bool) {
-	firstPass := len(b.loops) == 0
+// rewrite reads the function's code and writes the new code to b.out.
+func (b *body) rewrite(r *reader, sig Signature) {
 	b.r = r
 	b.marks = append(b.marks[:0], make([]int32, b.locals)...)
 	for i := range b.marks {
 		b.marks[i] = -1
 	}
-	b.out, b.seg = b.out[:0], b.seg[:0]
-	b.start, b.price, b.dead = startEntry, 0, false
-	b.nested, b.blocks, b.labels, b.seen, b.loop, b.branches = 0, 0, 1, 0, -1, 0
-	b.frames = append(b.frames[:0], frame{op: opBlock, results: b.results, label: 1})
+	b.labels, b.opened, b.seen, b.nested, b.blocks, b.branches, b.loop = 0, 0, 0, 0, 0, 0, -1
+	b.pending, b.since, b.dead = 0, -1, false
+	b.out, b.frames = b.out[:0], b.frames[:0]
+	if !b.first && !b.loopFirst {
+		b.out = b.settleEntry(b.out)
+	}
+	b.started = false
 	// The whole body goes into a block of its own, so that every branch to
-	// the function's label ends up where the balance is written back.
+	// the function's label ends up where the balance is returned.
 	b.out = append(b.out, opBlock)
 	b.out = b.p.appendResultType(b.out, sig.Results)
+	b.push(frame{op: opBlock, results: b.results})
 	for len(b.frames) > 0 {
+		if b.since > maxUnchecked && !b.dead {
+			b.out = b.settle(b.pay(b.out))
+			b.since = -1
+		}
 		b.at = r.at
 		op := r.byte("function body")
 		switch shapes[op] {
 		case shapeNone:
-			b.price += priceOne
-			b.seg = append(b.seg, op)
+			b.spend(priceOne)
+			b.out = append(b.out, op)
 			continue
 		case shapeLocal:
 			local := r.index(b.locals, "local index")
 			b.mention(local, op)
-			b.price += priceOne
-			b.seg = appendU32(append(b.seg, op), b.moved(local))
+			b.spend(priceOne)
+			b.out = appendU32(append(b.out, op), b.moved(local))
 			continue
 		case shapeGlobal:
 			r.index(int(b.p.fuelGlobal()), "global index")
@@ -199,24 +216,50 @@ func (b *body) rewrite(r *reader, sig Signature) (again bool) {
 		default:
 			failOpcode(b.at, op)
 		}
-		b.price += priceOne
+		b.spend(priceOne)
 		b.keep()
 	}
 	r.done("function body")
-	if firstPass && slices.ContainsFunc(b.loops, loop.saves) {
-		return true
+	if b.first {
+		return
 	}
 	if b.p.merges += b.merges(); b.p.merges > maxMerges {
 		fail(b.at, ErrLimit, "more than %d basic blocks times locals in all functions", maxMerges)
 	}
-	return false
+}
+
+// maxUnchecked is how much a function uses at most after a call has returned to
+// it and before the balance is checked. It is small since many functions may
+// return one after the other.
+const maxUnchecked = 128
+
+// spend makes fuel pending.
+func (b *body) spend(fuel int64) {
+	b.pending += fuel
+	if b.since >= 0 {
+		b.since += fuel
+	}
+}
+
+// push opens a frame whose label is the next of the new code.
+func (b *body) push(f frame) {
+	b.labels++
+	f.at, f.loopAt = b.labels, b.labels
+	f.number = b.opened
+	b.opened++
+	if f.number == len(b.fixed) {
+		b.fixed = append(b.fixed, false)
+	}
+	f.fixed = b.fixed[f.number] || f.op == opLoop
+	f.deadIn, f.pendingIn, f.sinceIn = b.dead, b.pending, b.since
+	b.frames = append(b.frames, f)
 }
 
 // merges is the number of basic blocks times the number of locals.
 func (b *body) merges() int { return b.blocks * b.locals }
 
-// keep appends the instruction just read to the segment as it is.
-func (b *body) keep() { b.seg = append(b.seg, b.r.b[b.at:b.r.at]...) }
+// keep writes the instruction just read as it is.
+func (b *body) keep() { b.out = append(b.out, b.r.b[b.at:b.r.at]...) }
 
 // carry counts values that the runtime must handle one by one.
 func (b *body) carry(n int) { b.p.countCarried(b.at, n) }
@@ -227,43 +270,76 @@ func (p *parser) countCarried(at, n int) {
 	}
 }
 
-// flush writes the segment with its charge before it, and starts the next.
-func (b *body) flush(next segmentStart) {
-	if b.start == startEntry && next == startLoop {
-		b.start = startPlain // the loop's check comes before any call
-	}
-	if !b.dead {
-		b.charge()
-	}
-	b.out = append(b.out, b.seg...)
-	b.seg = b.seg[:0]
-	b.start, b.price = next, 0
+// block counts a basic block.
+func (b *body) block() {
 	if b.blocks++; b.merges() > maxFunctionMerges {
 		fail(b.at, ErrLimit, "function with more than %d basic blocks times locals", maxFunctionMerges)
 	}
 }
 
-// charge writes what a segment begins with.
-func (b *body) charge() {
-	switch b.start {
-	case startEntry:
-		b.out = b.settleEntry(b.out)
-	case startCall:
-		if b.price > 0 {
-			b.out = appendS64(append(b.out, opI64Const), b.price)
-			b.out = append(b.out, opI64Sub)
+// subtract appends code that takes fuel from the balance, or gives it back.
+func (b *body) subtract(c []byte, fuel int64) []byte {
+	if fuel == 0 {
+		return c
+	}
+	c = appendU32(append(c, opLocalGet), b.fuel)
+	c = appendS64(append(c, opI64Const), fuel)
+	return appendU32(append(c, opI64Sub, opLocalSet), b.fuel)
+}
+
+// pay appends code that subtracts what is pending.
+func (b *body) pay(c []byte) []byte {
+	if b.dead {
+		return c
+	}
+	c = b.subtract(c, b.pending)
+	b.pending = 0
+	return c
+}
+
+// balance appends code that puts the balance on the stack, less what is
+// pending.
+func (b *body) balance(c []byte) []byte {
+	c = appendU32(append(c, opLocalGet), b.fuel)
+	if b.pending != 0 && !b.dead {
+		c = append(appendS64(append(c, opI64Const), b.pending), opI64Sub)
+	}
+	return c
+}
+
+// reach notes that control goes from here to l.
+func (b *body) reach(l *label) {
+	if b.dead {
+		return
+	}
+	if !l.reached {
+		l.reached, l.since = true, -1
+		if !l.fixed {
+			l.pending = b.pending
 		}
-		b.out = appendU32(append(b.out, opLocalSet), b.fuel)
-		return
-	case startLoop:
-		defer func() { b.out = b.settleLoop(b.out, &b.loops[b.header]) }()
 	}
-	if b.price == 0 {
-		return
+	l.since = max(l.since, b.since)
+}
+
+// edge writes what has to be paid on the way from here to l.
+func (b *body) edge(l *label) {
+	b.reach(l)
+	if !b.dead {
+		b.out = b.subtract(b.out, b.pending-l.pending)
 	}
-	b.out = appendU32(append(b.out, opLocalGet), b.fuel)
-	b.out = appendS64(append(b.out, opI64Const), b.price)
-	b.out = appendU32(append(b.out, opI64Sub, opLocalSet), b.fuel)
+}
+
+// arrive goes on from l, which may be reached from here too.
+func (b *body) arrive(l *label) {
+	b.edge(l)
+	b.from(l)
+}
+
+// from goes on from l.
+func (b *body) from(l *label) {
+	b.dead = !l.reached
+	b.pending, b.since = l.pending, l.since
+	b.block()
 }
 
 // maxRepeated is the number of parameters up to which a function is called
@@ -297,8 +373,11 @@ func (b *body) settle(c []byte) []byte {
 
 // settleLoop is settle for the loop l.
 func (b *body) settleLoop(c []byte, l *loop) []byte {
-	if !l.saves() {
+	if !l.saves() || b.p.saved+len(l.mentions) > b.p.maxSaved {
 		return b.settle(c)
+	}
+	if !b.first {
+		b.p.saved += len(l.mentions)
 	}
 	c = appendU32(append(c, opLocalGet), b.fuel)
 	c = append(c, opI64Const, 0, opI64GeS, opIf, typeEmpty, opElse)
@@ -306,9 +385,10 @@ func (b *body) settleLoop(c []byte, l *loop) []byte {
 	return append(b.restoreCarried(c, l), opEnd)
 }
 
-// writeBack appends code that stores the balance in the global.
+// writeBack appends code that stores the balance in the global, less what is
+// pending.
 func (b *body) writeBack(c []byte) []byte {
-	c = appendU32(append(c, opLocalGet), b.fuel)
+	c = b.balance(c)
 	return appendU32(append(c, opGlobalSet), b.p.fuelGlobal())
 }
 

@@ -23,37 +23,13 @@ func (b *body) blockType() (params, results int) {
 	return params, results
 }
 
-// branch reads a label, notes that a branch goes there, and writes the label
-// as it is in the new code.
-func (b *body) branch() {
-	b.branches++
+// target reads a branch's label.
+func (b *body) target() *frame {
 	i := b.r.index(len(b.frames), "branch depth")
 	f := &b.frames[len(b.frames)-1-int(i)]
-	if !b.dead {
-		f.targeted = true
-	}
 	b.carry(1 + f.carried())
-	b.seg = appendU32(b.seg, uint32(b.labels-f.label))
-}
-
-// branchIf reads the label of a br_if. If the branch carries no values it is
-// written as a br within an if: for that the runtime compares and jumps in two
-// instructions, for a br_if it first makes the condition a number.
-func (b *body) branchIf() {
-	at := b.r.at
-	f := b.frames[len(b.frames)-1-int(b.r.index(len(b.frames), "branch depth"))]
-	b.r.at = at
-	if f.carried() > 0 {
-		b.seg = append(b.seg, opBrIf)
-		b.branch()
-	} else {
-		b.seg = append(b.seg, opIf, typeEmpty, opBr)
-		b.labels++
-		b.branch()
-		b.labels--
-		b.seg = append(b.seg, opEnd)
-	}
-	b.flush(startPlain)
+	b.branches++
+	return f
 }
 
 // carried is the number of values that a branch to the label carries.
@@ -64,9 +40,73 @@ func (f *frame) carried() int {
 	return f.results
 }
 
+// depth appends the label's depth in the new code.
+func (b *body) depth(c []byte, f *frame) []byte { return appendU32(c, uint32(b.labels-f.at)) }
+
+// branchIf reads the label of a br_if. If the branch carries no values it is
+// written as a br within an if: for that the runtime compares and jumps in two
+// instructions, for a br_if it first makes the condition a number.
+func (b *body) branchIf() {
+	f := b.target()
+	if f.carried() > 0 {
+		b.agree(f)
+		b.out = b.depth(append(b.out, opBrIf), f)
+	} else {
+		b.out = append(b.out, opIf, typeEmpty)
+		b.labels++
+		b.edge(&f.label)
+		b.out = append(b.depth(append(b.out, opBr), f), opEnd)
+		b.labels--
+	}
+	b.block()
+}
+
+// branchTable reads the labels of a br_table.
+func (b *body) branchTable() {
+	n := b.r.count(maxLabels, "labels of br_table")
+	b.targets = b.targets[:0]
+	for range n + 1 {
+		b.targets = append(b.targets, b.target())
+	}
+	b.agree(b.targets...)
+	b.out = appendU32(append(b.out, opBrTable), uint32(n))
+	for _, f := range b.targets {
+		b.out = b.depth(b.out, f)
+	}
+	b.dead = true
+}
+
+// agree goes to labels on ways that have no place where something could be
+// paid: what is pending here is pending there, if this is the first way to all
+// of them, and otherwise nothing is. The first pass finds which it is.
+func (b *body) agree(targets ...*frame) {
+	if b.loop >= 0 {
+		b.loops[b.loop].agrees = true
+	}
+	if b.dead {
+		return
+	}
+	fixed := false
+	for _, f := range targets {
+		fixed = fixed || f.fixed || b.first && f.reached
+	}
+	if fixed {
+		b.out = b.pay(b.out)
+	}
+	for _, f := range targets {
+		if fixed {
+			b.fixed[f.number] = true
+		}
+		b.reach(&f.label)
+	}
+}
+
 // control reads one control instruction and writes it with what metering
 // needs around it.
 func (b *body) control(op byte) {
+	if !b.started && op != opBlock && op != opEnd {
+		b.started, b.loopFirst = true, op == opLoop
+	}
 	switch op {
 	case opBlock, opLoop, opIf:
 		b.open(op)
@@ -78,34 +118,26 @@ func (b *body) control(op byte) {
 		b.close()
 		return
 	}
-	b.price += priceOne
+	b.spend(priceOne)
 	switch op {
 	case opUnreachable:
 		if !b.dead {
-			b.seg = b.writeBack(b.seg)
+			b.out = b.writeBack(b.out)
 		}
-		b.seg = append(b.seg, opUnreachable)
-		b.flush(startPlain)
+		b.out = append(b.out, opUnreachable)
 		b.dead = true
 	case opBr:
-		b.seg = append(b.seg, op)
-		b.branch()
-		b.flush(startPlain)
+		f := b.target()
+		b.edge(&f.label)
+		b.out = b.depth(append(b.out, opBr), f)
 		b.dead = true
 	case opBrIf:
 		b.branchIf()
 	case opBrTable:
-		n := b.r.count(maxLabels, "labels of br_table")
-		b.seg = appendU32(append(b.seg, op), uint32(n))
-		for range n + 1 {
-			b.branch()
-		}
-		b.flush(startPlain)
-		b.dead = true
+		b.branchTable()
 	case opReturn:
 		b.carry(b.results)
-		b.seg = append(appendU32(append(b.seg, opLocalGet), b.fuel), opReturn)
-		b.flush(startPlain)
+		b.out = append(b.balance(b.out), opReturn)
 		b.dead = true
 	case opCall, opReturnCall:
 		b.call(op)
@@ -123,19 +155,18 @@ func (b *body) call(op byte) {
 	b.carry(len(sig.Params) + len(sig.Results))
 	b.hasCall()
 	if i >= b.p.imported {
-		c := appendU32(append(b.seg, opLocalGet), b.fuel)
-		b.seg = appendU32(append(c, op), b.p.shifted(i))
+		b.out = appendU32(append(b.balance(b.out), op), b.p.shifted(i))
 		b.called(op == opReturnCall)
 		return
 	}
-	c := appendU32(append(b.writeBack(b.seg), opCall), i)
-	b.seg = appendU32(append(c, opGlobalGet), b.p.fuelGlobal())
+	c := appendU32(append(b.writeBack(b.out), opCall), i)
+	b.out = appendU32(append(c, opGlobalGet), b.p.fuelGlobal())
 	if op == opReturnCall {
 		// The host returns, so this does as well.
 		if own := b.p.types[b.p.funcTypes[b.function]]; !slices.Equal(sig.Results, own.Results) {
 			fail(at, ErrMalformed, "return_call of function %d, whose results are not the caller's", i)
 		}
-		b.seg = append(b.seg, opReturn)
+		b.out = append(b.out, opReturn)
 	}
 	b.called(op == opReturnCall)
 }
@@ -149,25 +180,21 @@ func (b *body) callIndirect(op byte) {
 	b.hasCall()
 	table := b.r.index(len(b.p.tables), "table of an indirect call")
 	b.usesAmounts = true
-	c := appendU32(append(b.seg, opLocalSet), b.amount)
-	c = appendU32(append(c, opLocalGet), b.fuel)
+	c := b.balance(appendU32(append(b.out, opLocalSet), b.amount))
 	c = appendU32(append(c, opLocalGet), b.amount)
-	b.seg = appendU32(appendU32(append(c, op), b.p.metered(t)), table)
+	b.out = appendU32(appendU32(append(c, op), b.p.metered(t)), table)
 	b.called(op == opReturnCallIndirect)
 }
 
-// called ends the segment after a call.
+// called goes on after a call, unless it was a tail call.
 func (b *body) called(tail bool) {
-	switch {
-	case tail:
-		b.flush(startPlain)
+	if tail {
 		b.dead = true
-	case b.dead:
-		b.seg = appendU32(append(b.seg, opLocalSet), b.fuel)
-		b.flush(startPlain)
-	default:
-		b.flush(startCall)
+		return
 	}
+	b.out = appendU32(append(b.out, opLocalSet), b.fuel)
+	b.pending, b.since = 0, 0
+	b.block()
 }
 
 // open reads the start of a block, loop or if.
@@ -176,34 +203,43 @@ func (b *body) open(op byte) {
 	if len(b.frames) > maxNesting {
 		fail(b.at, ErrLimit, "blocks nested more than %d deep", maxNesting)
 	}
-	f := frame{op: op, deadIn: b.dead, params: params, results: results}
-	if op == opLoop {
-		if b.nested++; b.nested > maxLoopNesting {
-			fail(b.at, ErrLimit, "loops nested more than %d deep", maxLoopNesting)
-		}
-	}
-	if op == opLoop {
-		if n := b.copies(&f); n > 1 {
-			f.copies, f.unrolled = n, true
-			b.labels++
-			b.seg = append(b.seg, opBlock, typeEmpty)
-		}
-	}
-	b.labels++
-	f.label, f.first = b.labels, b.labels
-	b.frames = append(b.frames, f)
-	b.keep()
+	f := frame{op: op, params: params, results: results}
 	switch op {
-	case opLoop:
-		b.flush(startLoop) // branches come back to here
-		b.enterLoop()
-		if f.unrolled {
-			b.openCopy(&b.frames[len(b.frames)-1])
-		}
+	case opBlock:
+		b.keep()
+		b.push(f)
 	case opIf:
 		b.branches++
-		b.price += priceOne
-		b.flush(startPlain)
+		b.spend(priceOne)
+		b.keep()
+		b.push(f)
+		b.block()
+	case opLoop:
+		b.openLoop(f)
+	}
+}
+
+// openLoop writes the start of a loop, where the balance is checked.
+func (b *body) openLoop(f frame) {
+	if b.nested++; b.nested > maxLoopNesting {
+		fail(b.at, ErrLimit, "loops nested more than %d deep", maxLoopNesting)
+	}
+	b.out = b.pay(b.out)
+	if n := b.copies(&f); n > 1 {
+		f.copies, f.unrolled = n, true
+		b.labels++
+		b.out = append(b.out, opBlock, typeEmpty)
+	}
+	b.keep()
+	b.push(f)
+	b.block()
+	b.enterLoop()
+	if !b.dead {
+		b.out = b.settleLoop(b.out, &b.loops[b.loop])
+		b.since = -1
+	}
+	if f.unrolled {
+		b.openCopy(&b.frames[len(b.frames)-1])
 	}
 }
 
@@ -214,9 +250,10 @@ func (b *body) otherwise() {
 		fail(b.at, ErrMalformed, "else without if")
 	}
 	f.op = opElse
+	b.edge(&f.label)
 	b.keep()
-	b.flush(startPlain)
-	b.dead = f.deadIn
+	b.dead, b.pending, b.since = f.deadIn, f.pendingIn, f.sinceIn
+	b.block()
 }
 
 // close reads an end.
@@ -227,31 +264,47 @@ func (b *body) close() {
 		return
 	}
 	b.frames = b.frames[:len(b.frames)-1]
+	switch f.op {
+	case opBlock:
+		if f.reached {
+			b.arrive(&f.label)
+		}
+	case opElse:
+		b.arrive(&f.label)
+	case opIf:
+		b.closeIf(f)
+	}
 	b.keep()
 	b.labels--
 	if f.op == opLoop {
+		// Its end is reached only from just before it.
 		b.nested--
 		b.leaveLoop(f)
-		if f.unrolled {
-			b.seg = append(b.seg, opEnd)
-			b.labels--
-		}
-		if f.left {
-			b.flush(startPlain)
-			b.dead = false
-		}
 	}
-	switch {
-	case len(b.frames) == 0:
-		b.flush(startPlain)
-		b.out = append(appendU32(append(b.out, opLocalGet), b.fuel), opEnd)
-	case f.op == opIf || f.op == opElse:
-		b.flush(startPlain)
-		b.dead = f.deadIn
-	case f.op == opBlock && f.targeted:
-		b.flush(startPlain)
-		b.dead = false
+	if f.unrolled {
+		if f.after.reached {
+			b.arrive(&f.after)
+		}
+		b.out = append(b.out, opEnd)
+		b.labels--
 	}
-	// The end of a loop, or of a block that no branch goes to, is reached
-	// only from just before it: the segment goes on.
+	if len(b.frames) == 0 {
+		b.out = append(b.balance(b.out), opEnd)
+	}
+}
+
+// closeIf joins the end of an if without else with the way past it, which
+// has nothing to pay if that can be.
+func (b *body) closeIf(f *frame) {
+	dead, pending, since := b.dead, b.pending, b.since
+	past := func() { b.dead, b.pending, b.since = f.deadIn, f.pendingIn, f.sinceIn }
+	past()
+	b.reach(&f.label)
+	b.dead, b.pending, b.since = dead, pending, since
+	b.edge(&f.label)
+	past()
+	if !b.dead && b.pending != f.pending {
+		b.out = append(b.out, opElse)
+	}
+	b.arrive(&f.label)
 }

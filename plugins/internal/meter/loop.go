@@ -1,8 +1,12 @@
 package meter
 
 // maxCarried is the number of locals that a loop may save while it is
-// refuelled.
-const maxCarried = 64
+// refuelled, and maxCarriedCalls that of a loop which calls: more have no
+// place in registers there.
+const (
+	maxCarried      = 64
+	maxCarriedCalls = 16
+)
 
 // loop is what is known of a loop at its end.
 type loop struct {
@@ -11,6 +15,7 @@ type loop struct {
 	size     int  // of its body, in bytes
 	calls    bool // there is a call in it
 	inner    bool // there is a loop in it
+	agrees   bool // body.agree was called in it
 	repeats  bool // a branch that can be reached goes to it
 	mentions []mention
 }
@@ -22,9 +27,14 @@ type mention struct {
 }
 
 // saves reports whether the locals that the loop carries from turn to turn are
-// put into globals while it is refuelled. Otherwise a call would be in a loop
-// that had none, and the runtime would store each of them at every turn.
-func (l loop) saves() bool { return !l.calls && len(l.mentions) <= maxCarried }
+// put into globals while it is refuelled. Otherwise they would be kept over
+// a call, for which the runtime stores each of them at every turn.
+func (l *loop) saves() bool {
+	if l.calls {
+		return len(l.mentions) <= maxCarriedCalls
+	}
+	return len(l.mentions) <= maxCarried
+}
 
 // enterLoop makes the loop that is now read the innermost.
 func (b *body) enterLoop() {
@@ -34,7 +44,7 @@ func (b *body) enterLoop() {
 			b.loops[b.loop].inner = true
 		}
 	}
-	b.loop, b.header = b.seen, b.seen
+	b.loop = b.seen
 	b.seen++
 	b.branches = 0
 }
@@ -42,7 +52,8 @@ func (b *body) enterLoop() {
 // leaveLoop ends the innermost loop, whose label was f.
 func (b *body) leaveLoop(f *frame) {
 	l := &b.loops[b.loop]
-	l.size, l.repeats = b.r.at-l.start, f.targeted
+	l.size = b.r.at - l.start
+	l.repeats = l.repeats || f.reached
 	b.loop = l.parent
 	if b.loop < 0 {
 		return
@@ -74,11 +85,11 @@ const (
 //	  end
 //	end
 func (b *body) copies(f *frame) int {
-	if b.seen == len(b.loops) || b.dead || f.params+f.results > 0 || b.locals > maxUnrolledLocals {
+	if b.first || b.dead || f.params+f.results > 0 || b.locals > maxUnrolledLocals {
 		return 1
 	}
 	l := &b.loops[b.seen]
-	if !l.saves() || l.inner || !l.repeats {
+	if l.calls || !l.saves() || l.inner || l.agrees || !l.repeats {
 		return 1
 	}
 	n := min(maxCopies, maxUnrolledBytes/l.size)
@@ -94,26 +105,26 @@ func (b *body) copies(f *frame) int {
 func (b *body) openCopy(f *frame) {
 	f.copies--
 	if f.copies == 0 {
-		f.label = f.first // the last goes on with the loop itself
+		f.at, f.label = f.loopAt, label{fixed: true} // the last goes on with the loop itself
 		return
 	}
 	b.labels++
-	f.label = b.labels
-	b.seg = append(b.seg, opBlock, typeEmpty)
+	f.at, f.label = b.labels, label{fixed: b.fixed[f.number]}
+	b.out = append(b.out, opBlock, typeEmpty)
 }
 
 // closeCopy ends a copy that is not the last: what comes to its end leaves the
 // loop, and what goes on with the next turn goes on with the next copy.
 func (b *body) closeCopy(f *frame) {
 	if !b.dead {
-		f.left = true
-		b.seg = appendU32(append(b.seg, opBr), uint32(b.labels-f.first+1))
+		b.edge(&f.after)
+		b.out = appendU32(append(b.out, opBr), uint32(b.labels-f.loopAt+1))
 	}
-	b.seg = append(b.seg, opEnd)
+	b.out = append(b.out, opEnd)
 	b.labels--
-	b.flush(startPlain)
-	b.dead = false
+	b.from(&f.label)
 	b.r.at = b.loops[b.loop].start
+	b.opened = f.number + 1
 	b.openCopy(f)
 }
 

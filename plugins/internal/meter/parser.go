@@ -92,6 +92,7 @@ type parser struct {
 	wants   map[string]bool
 
 	unrolled, maxUnrolled int // bytes written again in unrolled loops
+	saved, maxSaved       int // locals that loops save
 
 	newTypes      []byte // entries of the engine's types
 	newTypeIndex  map[string]uint32

@@ -3,7 +3,6 @@ package meter
 // plain reads one instruction that is neither control nor of a simple shape.
 func (b *body) plain(op byte) {
 	r := b.r
-	price := int64(priceOne)
 	switch op {
 	case opSelectTyped:
 		at := r.at
@@ -37,10 +36,10 @@ func (b *body) plain(op byte) {
 		if !b.p.declared[i] {
 			fail(at, ErrMalformed, "ref.func of function %d, which is neither exported nor in an element segment or global", i)
 		}
-		b.price += priceRefFunc
+		b.spend(priceRefFunc)
 		f := b.p.reference(at, i)
 		b.p.refs[f] = true
-		b.seg = appendU32(append(b.seg, opRefFunc), f)
+		b.out = appendU32(append(b.out, opRefFunc), f)
 		return
 	case opMisc:
 		b.misc()
@@ -48,7 +47,7 @@ func (b *body) plain(op byte) {
 	case opVector:
 		r.vector()
 	}
-	b.price += price
+	b.spend(priceOne)
 	b.keep()
 }
 
@@ -61,6 +60,9 @@ func (b *body) misc() {
 		fail(at, ErrMalformed, "unknown instruction 0xfc %#x", op)
 	}
 	drops := uint32(0)
+	if op != miscTableGrow {
+		b.spend(priceOne)
+	}
 	data := func(what string) {
 		if !b.p.hasCount {
 			fail(b.at, ErrMalformed, "%s without a data count section", what)
@@ -111,10 +113,9 @@ func (b *body) misc() {
 		b.p.changes(table("table.fill"), "table.fill")
 		b.bulk(0)
 	}
-	b.price += priceOne
 	b.keep()
 	if drops != 0 {
-		b.seg = appendU32(append(b.seg, opI32Const, 1, opGlobalSet), drops)
+		b.out = appendU32(append(b.out, opI32Const, 1, opGlobalSet), drops)
 	}
 }
 
@@ -127,8 +128,8 @@ func (b *body) bulk(shift int64) {
 	}
 	b.usesAmounts = true
 	b.hasCall()
-	c := appendU32(append(b.seg, opLocalTee), b.amount)
-	c = appendU32(append(c, opLocalGet), b.fuel)
+	c := appendU32(append(b.out, opLocalTee), b.amount)
+	c = b.balance(c)
 	c = appendU32(append(c, opLocalGet), b.amount)
 	c = append(c, opI64ExtendI32U)
 	if shift > 0 {
@@ -138,23 +139,24 @@ func (b *body) bulk(shift int64) {
 		c = append(c, opI64ShrU)
 	}
 	c = b.settle(appendU32(append(c, opI64Sub, opLocalSet), b.fuel))
-	b.seg = b.writeBack(c)
+	b.pending, b.since = 0, -1
+	b.out = b.writeBack(c)
 }
 
 // grow writes memory.grow or table.grow: the operand on top says by how much,
 // and each unit costs price if the growth succeeds, which the result tells.
 func (b *body) grow(price int64) {
-	b.price += priceGrow
+	b.spend(priceGrow)
 	if b.dead {
 		b.keep()
 		return
 	}
 	b.usesAmounts = true
 	b.hasCall()
-	b.seg = appendU32(append(b.seg, opLocalTee), b.amount)
+	b.out = appendU32(append(b.out, opLocalTee), b.amount)
 	b.keep()
-	c := appendU32(append(b.seg, opLocalTee), b.grown)
-	c = appendU32(append(c, opLocalGet), b.fuel)
+	c := appendU32(append(b.out, opLocalTee), b.grown)
+	c = b.balance(c)
 	c = appendU32(append(c, opLocalGet), b.amount)
 	c = append(c, opI64ExtendI32U)
 	if price != 1 {
@@ -163,5 +165,6 @@ func (b *body) grow(price int64) {
 	}
 	c = appendU32(append(c, opLocalGet), b.grown)
 	c = append(c, opI32Const, 0x7f, opI32Ne, opI64ExtendI32U, opI64Mul, opI64Sub, opLocalSet)
-	b.seg = b.settle(appendU32(c, b.fuel))
+	b.out = b.settle(appendU32(c, b.fuel))
+	b.pending, b.since = 0, -1
 }
