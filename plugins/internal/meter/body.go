@@ -60,6 +60,7 @@ type body struct {
 	opened  int      // frames so far
 	fixed   []bool   // by frame: whether nothing may be pending at its label
 	pending int64    // fuel
+	spent   int64    // by the code that has been read, on all of its ways together
 	since   int64    // the most that may have been used since a call returned, without a check; -1 if none did
 	dead    bool     // what is being read can't be reached
 	blocks  int      // basic blocks so far
@@ -174,7 +175,7 @@ func (b *body) rewrite(r *reader, sig Signature) {
 		b.marks[i] = -1
 	}
 	b.labels, b.opened, b.seen, b.nested, b.blocks, b.branches, b.loop = 0, 0, 0, 0, 0, 0, -1
-	b.pending, b.since, b.dead = 0, -1, false
+	b.pending, b.spent, b.since, b.dead = 0, 0, -1, false
 	b.out, b.frames = b.out[:0], b.frames[:0]
 	if !b.first && !b.loopFirst {
 		b.out = b.settleEntry(b.out)
@@ -236,6 +237,7 @@ const maxUnchecked = 128
 // spend makes fuel pending.
 func (b *body) spend(fuel int64) {
 	b.pending += fuel
+	b.spent += fuel
 	if b.since >= 0 {
 		b.since += fuel
 	}

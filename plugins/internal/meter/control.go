@@ -234,8 +234,8 @@ func (b *body) openLoop(f frame) {
 	b.push(f)
 	b.block()
 	b.enterLoop()
-	if !b.dead {
-		b.out = b.settleLoop(b.out, &b.loops[b.loop])
+	if l := &b.loops[b.loop]; !b.dead && !l.bare {
+		b.out = b.settleLoop(b.out, l)
 		b.since = -1
 	}
 	if f.unrolled {

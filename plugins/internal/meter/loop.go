@@ -11,12 +11,14 @@ const (
 // loop is what is known of a loop at its end.
 type loop struct {
 	parent   int
-	start    int  // of its body in the original
-	size     int  // of its body, in bytes
-	calls    bool // there is a call in it
-	inner    bool // there is a loop in it
-	agrees   bool // body.agree was called in it
-	repeats  bool // a branch that can be reached goes to it
+	start    int   // of its body in the original
+	size     int   // of its body, in bytes
+	calls    bool  // there is a call in it
+	inner    bool  // there is a loop in it
+	agrees   bool  // body.agree was called in it
+	repeats  bool  // a branch that can be reached goes to it
+	before   int64 // fuel spent in the function's code before it
+	bare     bool  // another begins in it before anything is spent: that one's check does for both
 	mentions []mention
 }
 
@@ -39,9 +41,11 @@ func (l *loop) saves() bool {
 // enterLoop makes the loop that is now read the innermost.
 func (b *body) enterLoop() {
 	if b.seen == len(b.loops) { // first pass
-		b.loops = append(b.loops, loop{parent: b.loop, start: b.r.at})
+		b.loops = append(b.loops, loop{parent: b.loop, start: b.r.at, before: b.spent})
 		if b.loop >= 0 {
-			b.loops[b.loop].inner = true
+			outer := &b.loops[b.loop]
+			outer.inner = true
+			outer.bare = outer.bare || outer.before == b.spent
 		}
 	}
 	b.loop = b.seen
