@@ -2,7 +2,9 @@ package plugins_test
 
 import (
 	"context"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/auricle-dev/auricle/plugins"
 )
@@ -23,4 +25,21 @@ func BenchmarkFresh(b *testing.B) {
 	b.Run("restored", func(b *testing.B) { loop(b, goGuest(b, plugins.Options{}).Run) })
 	b.Run("made", func(b *testing.B) { loop(b, goGuest(b, plugins.Options{IdleInstances: -1}).Run) })
 	b.Run("session", func(b *testing.B) { loop(b, newSession(b, goGuest(b, plugins.Options{})).Run) })
+}
+
+func BenchmarkRestore(b *testing.B) {
+	ctx := context.Background()
+	m := goGuest(b, plugins.Options{})
+	inv := plugins.Invocation{Export: "handle", Args: []uint64{1}}
+	var took []time.Duration
+	for b.Loop() {
+		res, err := m.Run(ctx, inv)
+		if err != nil || res.Outcome != plugins.OK {
+			b.Fatal(res, err)
+		}
+		took = append(took, res.Restore)
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "p50-ns/restore")
+	b.ReportMetric(float64(m.Usage().IdleBytes)/4096, "pages")
 }

@@ -62,4 +62,7 @@ type Result struct {
 	Fuel        uint64   // used, exact (see the trap rule in the package doc); the limit when FuelExhausted
 	Wall        time.Duration
 	MemoryBytes int64 // the instance's memory at the end
+	// Restore is what it took to put the instance back to its image, or to close
+	// it, after Wall. 0 in a session.
+	Restore time.Duration
 }

@@ -156,7 +156,9 @@ func (m *Module) Run(ctx context.Context, inv Invocation) (Result, error) {
 	}
 	r := m.begin(ctx, in, inv, start)
 	res, err := r.invoke(results)
+	end := time.Now()
 	m.yield(in, err == nil)
+	res.Restore = time.Since(end)
 	return res, err
 }
 
