@@ -51,8 +51,8 @@
 //
 // Three things keep the checks cheap with wazero's compiler. The usual way of a
 // check comes first, as registers after it are given out as they are there. The
-// locals that a loop carries from turn to turn are put into globals while it is
-// refuelled: a call that they had to be kept over would store each of them at
+// locals that an innermost loop carries from turn to turn are put into globals
+// while it is refuelled: a call that they had to be kept over would store each of them at
 // every turn. And a small loop with neither a call nor a loop in it has its
 // body written down up to four times, with a check in one of them. A function
 // that is entered with a balance below zero leaves to one that refuels and
