@@ -171,13 +171,13 @@ func (g *generator) statement() {
 		g.emit(1, 0x70)
 		g.emit(1, 0x13, 0, 0)
 	case 19, 20, 21:
-		g.counted3()
+		g.countedLoop()
 	}
 }
 
-// counted3 makes a loop that counts local 3 down and does not call, in a block
+// countedLoop makes a loop that counts local 3 down and does not call, in a block
 // that is branched to from within it.
-func (g *generator) counted3() {
+func (g *generator) countedLoop() {
 	g.emit(1, 0x41, 1+g.choose(30))
 	g.emit(1, 0x21, 3)
 	g.emit(0, 0x02, 0x40)
