@@ -243,3 +243,20 @@ func TestBulkInstructionsArePaidBefore(t *testing.T) {
 		t.Error("memory.fill ran before it was paid")
 	}
 }
+
+// A module is stopped soon after its limit also while deep recursion returns.
+func TestReturningIsChecked(t *testing.T) {
+	const depth, tail = 2000, 1000
+	// f(n): if n > 0 then f(n-1); then nops.
+	body := cat(0, 0x20, 0, 0x04, 0x40, 0x20, 0, 0x41, 1, 0x6b, 0x10, 0, 0x0b, strings.Repeat("\x01", tail))
+	wasm := module(section(1, 1, 0x60, 1, 0x7f, 0), section(3, 1, 0), section(7, 1, name("f"), 0, 0), codeSection(body))
+	const limit = 100_000
+	tank := &tank{slice: 1000, limit: limit}
+	m := start(t, compiler(), wasm, meter.Options{}, tank)
+	if _, err := m.call("f", depth); !errors.Is(err, errNoFuel) {
+		t.Errorf("%v, want %v", err, errNoFuel)
+	}
+	if over := tank.atEnd - limit; over <= 0 || over > 2*tail {
+		t.Errorf("stopped %d over the limit, want at most %d", over, 2*tail)
+	}
+}

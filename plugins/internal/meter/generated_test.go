@@ -14,7 +14,7 @@ import (
 	"github.com/auricle-dev/auricle/plugins/internal/meter"
 )
 
-// generator makes functions of type () -> (i32) with three i32 locals, each
+// generator makes functions of type () -> (i32) with four i32 locals, each
 // twice: plain, and with a naive count before every instruction, which knows
 // nothing of basic blocks.
 type generator struct {
@@ -83,7 +83,7 @@ func (g *generator) statements() {
 }
 
 func (g *generator) statement() {
-	switch g.choose(18) {
+	switch g.choose(22) {
 	case 0:
 		g.emit(1, 0x01)
 	case 1, 2:
@@ -165,6 +165,107 @@ func (g *generator) statement() {
 		g.emit(1, 0x21, g.choose(3))
 	case 17:
 		g.emit(1, 0x12, g.choose(3))
+	case 18:
+		g.get()
+		g.emit(1, 0x41, 3)
+		g.emit(1, 0x70)
+		g.emit(1, 0x13, 0, 0)
+	case 19, 20, 21:
+		g.countedLoop()
+	}
+}
+
+// countedLoop makes a loop that counts local 3 down and does not call, in a block
+// that is branched to from within it.
+func (g *generator) countedLoop() {
+	g.emit(1, 0x41, 1+g.choose(30))
+	g.emit(1, 0x21, 3)
+	g.emit(0, 0x02, 0x40)
+	g.emit(0, 0x03, 0x40)
+	for range 1 + g.choose(4) {
+		g.within()
+	}
+	g.countDown(0)
+	g.emit(0, 0x0b)
+	if g.choose(2) == 0 {
+		g.add()
+	}
+	g.emit(0, 0x0b)
+}
+
+// countDown goes on with the loop at depth to until local 3 is zero.
+func (g *generator) countDown(to int) {
+	g.emit(1, 0x20, 3)
+	g.emit(1, 0x41, 1)
+	g.emit(1, 0x6b)
+	g.emit(1, 0x22, 3)
+	g.emit(1, 0x0d, to)
+}
+
+func (g *generator) add() {
+	g.get()
+	g.emit(1, 0x41, g.choose(60))
+	g.emit(1, 0x6a)
+	g.emit(1, 0x21, g.choose(3))
+}
+
+// within makes a part of a counted loop: the loop is at depth 0, the block
+// around it at depth 1.
+func (g *generator) within() {
+	switch g.choose(10) {
+	case 0:
+		g.emit(0, 0x02, 0x40)
+		g.get()
+		g.emit(1, 0x0d, 0)
+		g.add()
+		g.emit(0, 0x0b)
+	case 1, 2:
+		g.get()
+		g.emit(1, 0x41, 5)
+		g.emit(1, 0x71)
+		g.emit(1, 0x04, 0x40)
+		g.add()
+		if g.choose(2) == 0 {
+			g.emit(0, 0x05)
+			g.add()
+			g.add()
+		}
+		g.emit(0, 0x0b)
+	case 3: // out of the loop
+		g.get()
+		g.emit(1, 0x41, 3)
+		g.emit(1, 0x71)
+		g.emit(1, 0x45)
+		g.emit(1, 0x0d, 1)
+	case 4: // on with the next turn
+		g.get()
+		g.emit(1, 0x41, 1)
+		g.emit(1, 0x71)
+		g.emit(1, 0x04, 0x40)
+		g.countDown(1)
+		g.emit(1, 0x0c, 2)
+		g.emit(0, 0x0b)
+	case 5:
+		g.emit(0, 0x02, 0x40)
+		g.get()
+		g.emit(1, 0x0e, 1, 0, g.choose(2)*2)
+		g.emit(0, 0x0b)
+	case 6: // over the end of an if
+		g.get()
+		g.emit(1, 0x04, 0x40)
+		g.add()
+		g.get()
+		g.emit(1, 0x0d, 0)
+		g.add()
+		g.emit(0, 0x0b)
+	case 7:
+		g.get()
+		g.emit(1, 0x41, 60)
+		g.emit(1, 0x71)
+		g.get()
+		g.emit(1, 0x36, 2, 16)
+	default:
+		g.add()
 	}
 }
 
@@ -173,7 +274,7 @@ func generate(choices []byte) (plain, counted []byte) {
 	g := generator{choices: choices, left: 150}
 	var bodies, countedBodies [][]byte
 	for range 3 {
-		g.plain, g.counted = []byte{1, 3, 0x7f}, []byte{1, 3, 0x7f}
+		g.plain, g.counted = []byte{1, 4, 0x7f}, []byte{1, 4, 0x7f}
 		g.labels = []bool{true}
 		g.guard()
 		g.statements()

@@ -1,12 +1,8 @@
 package meter
 
-// maxCarried is the number of locals that a loop may save while it is
-// refuelled, and maxCarriedCalls that of a loop which calls: more have no
-// place in registers there.
-const (
-	maxCarried      = 64
-	maxCarriedCalls = 16
-)
+// maxCarried is the number of locals that a loop may mention and save: more
+// have no place in registers anyway.
+const maxCarried = 16
 
 // loop is what is known of a loop at its end.
 type loop struct {
@@ -30,12 +26,11 @@ type mention struct {
 
 // saves reports whether the locals that the loop carries from turn to turn are
 // put into globals while it is refuelled. Otherwise they would be kept over
-// a call, for which the runtime stores each of them at every turn.
+// a call, for which the runtime stores each of them at every turn. That pays
+// in an innermost loop, and in one around a br_table (as Go makes of a
+// function), but not where other calls are in the way or few turns are made.
 func (l *loop) saves() bool {
-	if l.calls {
-		return len(l.mentions) <= maxCarriedCalls
-	}
-	return len(l.mentions) <= maxCarried
+	return len(l.mentions) <= maxCarried && (l.agrees || !l.calls && !l.inner)
 }
 
 // enterLoop makes the loop that is now read the innermost.

@@ -166,3 +166,33 @@ func TestMemoryStaysBelowTheLimit(t *testing.T) {
 		}
 	}
 }
+
+// Imports are called by reference, by tail calls and by the host like the
+// module's own functions, at the price of their calls.
+func TestImportsEverywhere(t *testing.T) {
+	wasm := module(
+		section(1, 1, 0x60, 1, 0x7f, 1, 0x7f),
+		section(2, 1, name("env"), name("host"), 0, 0),
+		section(3, 3, 0, 0, 0),
+		section(4, 1, 0x70, 0, 2),
+		section(7, 4, name("host"), 0, 0, name("indirect"), 0, 1, name("tail"), 0, 2, name("by_reference"), 0, 3),
+		section(9, 1, 0, 0x41, 0, 0x0b, 1, 0),
+		codeSection(
+			cat(0, 0x20, 0, 0x41, 0, 0x11, 0, 0),
+			cat(0, 0x20, 0, 0x12, 0),
+			cat(0, 0x41, 1, 0xd2, 0, 0x26, 0, 0x20, 0, 0x41, 1, 0x11, 0, 0)))
+	m := start(t, compiler(), wasm, meter.Options{}, endless())
+	for _, c := range []struct {
+		export string
+		fuel   int64
+	}{{"host", 0}, {"indirect", 3}, {"tail", 2}, {"by_reference", 5 + 20}} {
+		before := m.tank.used(m.mod)
+		got, err := m.mod.ExportedFunction(c.export).Call(context.Background(), 7)
+		if err != nil || uint32(got[0]) != 7 {
+			t.Errorf("%s(7): %v, %v; want 7", c.export, got, err)
+		}
+		if used := m.tank.used(m.mod) - before; used != c.fuel {
+			t.Errorf("%s(7) used %d, want %d", c.export, used, c.fuel)
+		}
+	}
+}
