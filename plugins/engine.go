@@ -18,7 +18,7 @@ import (
 // What Options that are zero mean.
 const (
 	defaultModuleBytes   = 32 << 20
-	defaultSliceFuel     = 100_000
+	defaultSliceFuel     = 200_000
 	defaultIdleInstances = 4
 	defaultIdleBytes     = 64 << 20
 	defaultSpares        = 1
@@ -44,7 +44,7 @@ type Options struct {
 	MaxModuleBytes int64
 	// SliceFuel is what an invocation may spend between two looks at its
 	// deadline. Less is more punctual and slower; it changes no result and no
-	// count. 0 means 100,000, about 0.1 ms.
+	// count. 0 means 200,000, about 0.1 ms.
 	SliceFuel uint64
 	// IdleInstances is how many idle instances are kept for each module. 0 means
 	// 4; negative keeps none.

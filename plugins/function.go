@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"reflect"
+	"sync"
 
 	"github.com/tetratelabs/wazero/api"
 )
@@ -42,11 +43,27 @@ func (in *instance) keepFunction(export string, f api.Function) {
 // function, or -1 if that can't be seen: wazero has no call for it.
 func stackBytes(f api.Function) int {
 	v := reflect.ValueOf(f)
-	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+	at, known := stackFields.Load(v.Type())
+	if !known {
+		at = stackField(v.Type())
+		stackFields.Store(v.Type(), at)
+	}
+	if at := at.(int); at >= 0 {
+		return v.Elem().Field(at).Len()
+	}
+	return -1
+}
+
+// stackFields holds what stackField found.
+var stackFields sync.Map // reflect.Type to int
+
+// stackField returns which field of a function's type is its stack; -1 if none.
+func stackField(t reflect.Type) int {
+	if t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct {
 		return -1
 	}
-	if s := v.Elem().FieldByName("stack"); s.IsValid() && s.Kind() == reflect.Slice {
-		return s.Len()
+	if s, ok := t.Elem().FieldByName("stack"); ok && s.Type.Kind() == reflect.Slice && len(s.Index) == 1 {
+		return s.Index[0]
 	}
 	return -1
 }

@@ -194,7 +194,7 @@ func (m *Module) initialised(ctx context.Context, l Limits, stderr io.Writer) (_
 	for _, name := range []string{meter.StartExport, initExport} {
 		if f := in.guest.ExportedFunction(name); f != nil && err == nil {
 			r.function = f
-			_, err = f.Call(r)
+			_, err = r.enter(f, nil)
 		}
 	}
 	var s *stop

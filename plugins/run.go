@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
@@ -85,7 +86,7 @@ func (m *Module) begin(ctx context.Context, inst *instance, inv Invocation, star
 // invoke runs the invocation.
 func (r *run) invoke(results int) (Result, error) {
 	r.function = r.inst.function(r.inv.Export)
-	values, err := r.function.Call(r, r.inv.Args...)
+	values, err := r.enter(r.function, r.inv.Args)
 	if err == nil {
 		r.inst.keepFunction(r.inv.Export, r.function)
 	} else {
@@ -93,6 +94,13 @@ func (r *run) invoke(results int) (Result, error) {
 		values = make([]uint64, results)
 	}
 	return r.finish(values, err)
+}
+
+// enter calls a function of the guest's.
+func (r *run) enter(f api.Function, args []uint64) ([]uint64, error) {
+	running.Add(1)
+	defer running.Add(-1)
+	return f.Call(r, args...)
 }
 
 // refuel is the guest's import. It is called with the fuel that is left of the
@@ -146,8 +154,22 @@ func (r *run) pause(used int64) error {
 		return r.end(&stop{outcome: Trap, message: fmt.Sprintf("wasm stack overflow: calls nested so deep that they take more than %s",
 			formatBytes(maxStack))})
 	}
-	runtime.Gosched()
+	giveWay()
 	return r.look()
+}
+
+// running counts the guests that run now, in all engines of the process.
+var running atomic.Int64
+
+// giveWay lets other goroutines run, if need be. While not all of Go's
+// processors run guests, another takes what is ready, and where Go's scheduler
+// wants this one it gets it as soon as the guest calls the host. Giving way
+// nevertheless would wake an idle processor for nothing, each time: some
+// microseconds, and this guest's warm caches.
+func giveWay() {
+	if running.Load() >= int64(runtime.GOMAXPROCS(0)) {
+		runtime.Gosched()
+	}
 }
 
 // look ends the invocation if its time is up or nobody waits for it any more.
