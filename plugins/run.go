@@ -47,6 +47,8 @@ type run struct {
 	ended error // *stop or *abandoned once the invocation is over, before wazero knows
 	used  int64 // fuel used when refuel ended the run; -1 if it did not
 
+	gaveWay time.Duration // when other goroutines had their turn last, since start
+
 	before time.Duration // a session's time before the invocation, by the monotonic clock
 
 	hostCtx       context.Context // Call.Context, made when first asked for
@@ -154,20 +156,26 @@ func (r *run) pause(used int64) error {
 		return r.end(&stop{outcome: Trap, message: fmt.Sprintf("wasm stack overflow: calls nested so deep that they take more than %s",
 			formatBytes(maxStack))})
 	}
-	giveWay()
+	r.giveWay()
 	return r.look()
 }
 
 // running counts the guests that run now, in all engines of the process.
 var running atomic.Int64
 
-// giveWay lets other goroutines run, if need be. While not all of Go's
-// processors run guests, another takes what is ready, and where Go's scheduler
-// wants this one it gets it as soon as the guest calls the host. Giving way
-// nevertheless would wake an idle processor for nothing, each time: some
-// microseconds, and this guest's warm caches.
-func giveWay() {
-	if running.Load() >= int64(runtime.GOMAXPROCS(0)) {
+// maxAlone is how long a guest runs without giving way though not all of Go's
+// processors run guests.
+const maxAlone = 2 * time.Millisecond
+
+// giveWay lets other goroutines run, if need be: at each slice where all of Go's
+// processors run guests. Where one does not, it takes what is ready, unless it is
+// in a system call that the scheduler has not noticed yet. Giving way then wakes
+// it up for nothing mostly, and costs some microseconds and this guest's warm
+// caches.
+func (r *run) giveWay() {
+	now := r.elapsed()
+	if now-r.gaveWay >= maxAlone || running.Load() >= int64(runtime.GOMAXPROCS(0)) {
+		r.gaveWay = now
 		runtime.Gosched()
 	}
 }

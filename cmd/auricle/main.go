@@ -7,7 +7,6 @@ package main
 import (
 	"context"
 	"os"
-	"runtime"
 
 	"github.com/auricle-dev/auricle/plugins"
 )
@@ -27,17 +26,5 @@ func main() {
 	if exe, err := os.Executable(); err == nil {
 		compiler = []string{exe, compileCommand}
 	}
-	spareProcessors()
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-}
-
-// spareProcessors gives Go's scheduler more processors than the machine has,
-// unless the environment says how many. An app that computes keeps one busy,
-// and a write that waits for the disk keeps another until the runtime notices:
-// on a small machine nothing would be left in that time for the streams and
-// the other apps. The system shares the real ones out among the threads.
-func spareProcessors() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(4 * runtime.GOMAXPROCS(0))
-	}
 }
