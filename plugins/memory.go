@@ -29,13 +29,19 @@ type memory struct {
 	shrink  int    // what Reallocate has to cut down to, once, whatever it is asked for; -1 means nothing
 	refused int64  // the size last asked for and refused since the run began; 0 means none
 	private int64  // bytes of it that no other instance shares, when last looked at
-	found   []int  // kept for written
+
+	// What is known without looking: found are the pages that were its own in the
+	// first scanned bytes, when last looked at; since, the process had faults at
+	// the beginning of the run.
+	found   []int
+	scanned int   // -1: nothing is known
+	faults  int64 // -1 if that can't be told
 }
 
 // newMemory returns a memory to allocate from, of at most limit bytes, that
 // begins as img. (img may be nil: all zeroes.)
 func newMemory(limit int64, img *image, p *pages) *memory {
-	return &memory{limit: limit, image: img, pages: p, shrink: -1, found: make([]int, 0, 64)}
+	return &memory{limit: limit, image: img, pages: p, shrink: -1, scanned: -1, found: make([]int, 0, 64)}
 }
 
 var (
@@ -56,6 +62,7 @@ func (m *memory) Allocate(_, max uint64) experimental.LinearMemory {
 func (m *memory) mapImage() {
 	if m.image != nil && len(m.image.memory) <= len(m.reserved) {
 		m.mapped = m.image.mapOver(m.reserved)
+		m.scanned = -1
 	}
 }
 
@@ -149,25 +156,45 @@ func (m *memory) restore(guest api.Memory) bool {
 	return m.resize(guest, len(img))
 }
 
+// watch is called before a run.
+func (m *memory) watch() {
+	if m.pages != nil {
+		m.faults = m.pages.faults()
+	}
+}
+
 // written returns where the pages begin that were written since the memory was
 // made, in rising order: they may hold something else than the image. It is
 // valid until the next call. Nil when that is not known: it may be all of them.
+//
+// A page becomes the instance's own by a page fault. Where the whole process had
+// none since the run began, as is usual for a short call on an instance that has
+// served like ones, there is nothing new to be found.
 func (m *memory) written() []int {
-	if m.mapped && m.pages != nil {
-		if found, ok := m.pages.private(m.bytes, m.found[:0]); ok {
-			m.found = found
-			m.private = int64(len(found)) * systemPage
-			return found
-		}
+	if !m.mapped || m.pages == nil {
+		m.private = int64(len(m.bytes))
+		return nil
 	}
-	m.private = int64(len(m.bytes))
-	return nil
+	if m.scanned < len(m.bytes) || m.faults < 0 || m.pages.faults() != m.faults {
+		found, ok := m.pages.private(m.bytes, m.found[:0])
+		if !ok {
+			m.scanned, m.private = -1, int64(len(m.bytes))
+			return nil
+		}
+		m.found, m.scanned = found, len(m.bytes)
+		m.private = int64(len(found)) * systemPage
+	}
+	n := len(m.found)
+	for n > 0 && m.found[n-1] >= len(m.bytes) { // what a run before had grown by
+		n--
+	}
+	return m.found[:n]
 }
 
 // discard gives what the memory holds back to the system, where that can be. It
 // must be as the image is.
 func (m *memory) discard() {
 	if m.mapped && discard(m.reserved) {
-		m.private = 0
+		m.private, m.scanned = 0, -1
 	}
 }

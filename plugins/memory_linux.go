@@ -126,19 +126,30 @@ func openPages() *pages {
 		return nil
 	}
 	p := &pages{file: f}
-	// Some systems have the file and nothing in it.
+	// Some systems have the file and nothing in it, or don't count faults.
 	b, unmap := reserve(2 * systemPage)
 	if b == nil {
 		_ = f.Close()
 		return nil
 	}
 	defer unmap(b)
+	before := p.faults()
 	b[systemPage] = 1
-	if found, ok := p.private(b, nil); !ok || len(found) != 1 || found[0] != systemPage {
+	if found, ok := p.private(b, nil); !ok || len(found) != 1 || found[0] != systemPage || p.faults() <= before {
 		_ = f.Close()
 		return nil
 	}
 	return p
+}
+
+// faults returns how many page faults the process has had, or -1 if that can't
+// be told.
+func (p *pages) faults() int64 {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return -1
+	}
+	return u.Minflt + u.Majflt
 }
 
 // Bits of a page's entry.

@@ -20,6 +20,8 @@ func (f *imageFile) close() {}
 
 type pages struct{}
 
+func (p *pages) faults() int64 { return -1 }
+
 func openPages() *pages { return nil }
 
 func (p *pages) private([]byte, []int) ([]int, bool) { return nil, false }

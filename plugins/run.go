@@ -80,6 +80,7 @@ func (m *Module) begin(ctx context.Context, inst *instance, inv Invocation, star
 	r := &run{Context: ctx, module: m, inst: inst, inv: inv, limits: inv.Limits, used: -1, start: start}
 	r.call.r = r
 	inst.mem.refused = 0
+	inst.mem.watch()
 	r.granted = int64(min(m.engine.o.SliceFuel, r.limits.Fuel))
 	inst.fuel.Set(uint64(r.granted))
 	return r

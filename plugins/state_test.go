@@ -310,3 +310,21 @@ func TestInitialisingAnewIsNoWayAroundTheDeadline(t *testing.T) {
 		t.Errorf("initialising is counted: %d units", res.Fuel)
 	}
 }
+
+// What a run writes to again in the pages of an earlier one is found without a
+// page fault, also where the memory was smaller in between.
+func TestPagesWrittenAgainAreRestored(t *testing.T) {
+	m := load(t, newEngine(t, plugins.Options{SpareInstances: -1}), "state")
+	for i := range 30 {
+		if i%3 == 0 {
+			if value(t, run(t, m, "new_memory_is_zero")) != 1 {
+				t.Fatalf("round %d: grown memory holds what an earlier invocation left", i)
+			}
+		}
+		for range 3 {
+			if value(t, run(t, m, "fresh")) != 1 {
+				t.Fatalf("round %d: the state is not as it was", i)
+			}
+		}
+	}
+}
