@@ -40,7 +40,7 @@ type Invocation struct {
 	Final                      bool // no further attempt follows; false only for a failed conversation event that will be tried again
 	At                         time.Time
 	Outcome                    plugins.Outcome
-	Err                        string // for people, `app "x": on transcript: …`; empty when ok. It may hold a user's words
+	Err                        string   // for people, `app "x": on transcript: …`; empty when ok. It may hold a user's words
 	Stack                      []string // where in the module it was ended, innermost function first; empty when ok or app_error, or unknown
 	Fuel                       uint64
 	FuelLimit                  uint64

@@ -1,6 +1,7 @@
 package apps
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -35,13 +36,16 @@ const (
 func Load(ctx context.Context, e *plugins.Engine, cs []config.App) (*Set, config.Problems) {
 	apps, problems := make([]*App, len(cs)), make([]config.Problems, len(cs))
 	var wg sync.WaitGroup
-	turn := make(chan struct{}, loadersAtOnce)
+	turn := make(chan *bytes.Buffer, loadersAtOnce) // and what the file is read into
+	for range cap(turn) {
+		turn <- new(bytes.Buffer)
+	}
 	for i := range cs {
 		wg.Go(func() {
-			turn <- struct{}{}
-			defer func() { <-turn }()
+			file := <-turn
+			defer func() { turn <- file }()
 			l := &loading{engine: e, config: cs[i]}
-			apps[i] = l.load(ctx)
+			apps[i] = l.load(ctx, file)
 			problems[i] = l.problems
 		})
 	}
@@ -97,9 +101,9 @@ func (l *loading) title() string {
 }
 
 // load reads the module's file and makes the app; nil if it can't be run.
-func (l *loading) load(ctx context.Context) *App {
+func (l *loading) load(ctx context.Context, file *bytes.Buffer) *App {
 	at := l.config.Pos.Module
-	wasm, err := readModule(l.config.Module)
+	err := readModule(file, l.config.Module)
 	if err != nil {
 		do := "check the path, and that the file can be read"
 		if errors.Is(err, fs.ErrNotExist) {
@@ -112,31 +116,32 @@ func (l *loading) load(ctx context.Context) *App {
 		l.fault(at, fmt.Sprintf("module %s can't be read: %v", l.config.Module, err), do)
 		return nil
 	}
-	return l.app(ctx, wasm)
+	return l.app(ctx, file.Bytes()) // which the engine does not keep
 }
 
 // readModule reads a file that is no larger than a module may be.
-func readModule(path string) ([]byte, error) {
+func readModule(into *bytes.Buffer, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close() // it is only read
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a file")
+		return errors.New("it is not a file")
 	}
-	b, err := io.ReadAll(io.LimitReader(f, maxModuleBytes+1))
-	if err != nil {
-		return nil, err
+	into.Reset()
+	into.Grow(int(min(info.Size(), maxModuleBytes)) + bytes.MinRead)
+	if _, err := into.ReadFrom(io.LimitReader(f, maxModuleBytes+1)); err != nil {
+		return err
 	}
-	if len(b) > maxModuleBytes {
-		return nil, fmt.Errorf("it has more than %d MiB", maxModuleBytes>>20)
+	if into.Len() > maxModuleBytes {
+		return fmt.Errorf("it has more than %d MiB", maxModuleBytes>>20)
 	}
-	return b, nil
+	return nil
 }
 
 // app makes the app of a module, or returns nil, having noted why. Faults of

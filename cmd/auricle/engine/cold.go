@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -103,14 +104,17 @@ func Start(ctx context.Context, dir string, w io.Writer) (err error) {
 
 	modules, errs := make([]*plugins.Module, len(files)), make([]error, len(files))
 	var loads sync.WaitGroup
-	turn := make(chan struct{}, loadersAtOnce)
+	turn := make(chan *bytes.Buffer, loadersAtOnce)
+	for range cap(turn) {
+		turn <- new(bytes.Buffer)
+	}
 	for i, file := range files {
 		loads.Go(func() {
-			turn <- struct{}{}
-			defer func() { <-turn }()
-			wasm, err := os.ReadFile(file)
+			wasm := <-turn
+			defer func() { turn <- wasm }()
+			err := read(wasm, file)
 			if err == nil {
-				modules[i], err = e.Load(ctx, wasm, plugins.LoadOptions{Name: filepath.Base(file)})
+				modules[i], err = e.Load(ctx, wasm.Bytes(), plugins.LoadOptions{Name: filepath.Base(file)})
 			}
 			errs[i] = err
 		})
@@ -129,4 +133,20 @@ func Start(ctx context.Context, dir string, w io.Writer) (err error) {
 		}
 	}
 	return nil
+}
+
+func read(into *bytes.Buffer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // only read
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	into.Reset()
+	into.Grow(int(info.Size()) + bytes.MinRead)
+	_, err = into.ReadFrom(f)
+	return err
 }
