@@ -62,9 +62,8 @@
 // Fuel measures the instructions executed: the same module with the same input
 // and the same answers from the host uses the same fuel, to the unit, on any
 // machine, over resets and instances. Most instructions cost 1; structure is
-// free; bulk operations cost by what they touch. What is executed is charged
-// block by block before it runs, and checked at each function's entry and
-// each loop's header.
+// free; bulk operations cost by what they touch. The balance is checked on each
+// cycle: where functions are entered and at the headers of loops.
 //
 // A host call costs, before it runs: its base price (HostFunction.Fuel, or
 // 500; 500 for each function of WASI), and 1 for each byte that it reads or
@@ -72,20 +71,21 @@
 // random_get fills; 20 for each piece of an fd_write and 100 for each
 // subscription of a poll_oneoff. Call.Charge adds to it.
 //
-// The trap rule. The balance is in the guest: each function keeps it in a
-// local, and writes it back at each call, return and end of a slice, and
-// before most of what can trap: unreachable, indirect calls, bulk operations.
-// Traps by loads and stores outside of the memory, integer division,
-// conversions of floats, and table.get and table.set lose what the innermost
-// function has not written back: less than Options.SliceFuel, and the same each
-// time with the same slices. All other ends are counted exactly.
+// The trap rule. While the guest runs, the balance is in a register, which a
+// trap loses. Exact are the ends by unreachable (the panics of C and Rust), by
+// bulk operations, by host functions (proc_exit, and so Go's panics, too), and
+// by running out. After all other traps (memory out of bounds, integer division,
+// conversions of floats, tables, failed indirect calls, the stack's overflow) what
+// was used since the last slice began or host function returned is missing: less
+// than Options.SliceFuel and a little more, and the same each time with the same
+// slices.
 //
 // # Deadlines
 //
 // Fuel is handed out in slices of Options.SliceFuel. Between two slices the
 // invocation looks at its deadline and contexts, and lets other goroutines
-// run; elsewhere Wasm code can't be preempted, which is why slices should be
-// short. A deadline is overshot by what one slice takes, a fraction of a
+// run where all of Go's processors run guests, or after 2 ms; elsewhere Wasm code
+// can't be preempted, which is why slices should be short. A deadline is overshot by what one slice takes, a fraction of a
 // millisecond, or by the longest single bulk operation or host call. Host
 // functions that wait must heed Call.Context. Result.Wall and Limits.Wall
 // count from the call of Run, so making an instance is included.

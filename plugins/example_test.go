@@ -55,3 +55,43 @@ func Example() {
 	// calls ok [1] 5
 	// double fuel_exhausted [] 2
 }
+
+// A session keeps its instance's state from one invocation to the next.
+func ExampleModule_NewSession() {
+	ctx := context.Background()
+	engine, err := plugins.New(ctx, plugins.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close(ctx)
+	module, err := engine.Load(ctx, answerWasm, plugins.LoadOptions{Name: "answer"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	session, err := module.NewSession()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer session.Close()
+	for _, limit := range []uint64{100, 100, 2, 100} {
+		if session.Restarted() {
+			fmt.Println("begins afresh")
+		}
+		res, err := session.Run(ctx, plugins.Invocation{Export: "calls", Limits: plugins.Limits{Fuel: limit}})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(res.Outcome, res.Values)
+		session.Park() // as the engine does with those that nobody uses
+	}
+	// Output:
+	// ok [1]
+	// ok [2]
+	// fuel_exhausted []
+	// begins afresh
+	// ok [1]
+}

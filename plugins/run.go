@@ -22,8 +22,8 @@ import (
 // to host functions: that is how they find it.
 //
 // Fuel is kept in one place, the guest's fuel global: granted minus its value
-// is what has been used, whoever used it. (While guest code runs, what the
-// innermost function used since its last call or refuel is in a local of its.)
+// is what has been used, whoever used it. (While guest code runs, the balance is
+// in a register, from which it comes back at refuel, host calls and the end.)
 type run struct {
 	context.Context // the caller's
 
