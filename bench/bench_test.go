@@ -32,7 +32,7 @@ func TestRivalsAgree(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s, %s: %v", k.Name, way.name, err)
 			}
-			if err := inTurns(t.Context(), calls, k.Sum, 2); err != nil {
+			if err := inTurns(t.Context(), calls, k.Sum, 2, 1); err != nil {
 				t.Errorf("%s, %s: %v", k.Name, way.name, err)
 			}
 		}
