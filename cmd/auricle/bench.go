@@ -192,10 +192,11 @@ const benchStart = "start"
 
 func newBenchStartCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:    benchStart + " DIR",
-		Short:  "Load a directory's modules, for the cold start of \"bench engine\"",
-		Hidden: true,
-		Args:   cobra.ExactArgs(1),
+		Use:     benchStart + " DIR",
+		Short:   "Load a directory's modules, for the cold start of \"bench engine\"",
+		Hidden:  true,
+		Example: "  auricle bench start /tmp/modules",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return engine.Start(cmd.Context(), args[0], cmd.OutOrStdout())
 		},
