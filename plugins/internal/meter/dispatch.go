@@ -46,10 +46,10 @@ func (s *setLocal) to(op byte, local uint32, end int) {
 // local.get lies between them.
 func (b *body) noteDispatch() {
 	loop := len(b.frames) - 1
-	for loop >= 0 && b.frames[loop].op == opBlock {
+	for loop > 0 && b.frames[loop].op == opBlock && b.frames[loop].start == b.frames[loop-1].start+2 {
 		loop--
 	}
-	if loop < 0 || b.frames[loop].op != opLoop || b.frames[loop].params > 0 {
+	if b.frames[loop].op != opLoop || b.frames[loop].params > 0 {
 		return
 	}
 	f := &b.frames[loop]
