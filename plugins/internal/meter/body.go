@@ -16,6 +16,7 @@ type frame struct {
 	op      byte // opBlock (also the function's own label), opLoop, opIf, opElse
 	at      int  // its label's place among those of the new code
 	number  int  // among the function's frames
+	place   int  // among those that are open
 	params  int
 	results int
 
@@ -24,6 +25,8 @@ type frame struct {
 	pendingIn, sinceIn int64
 
 	// Of a loop:
+	start    int // of its body in the original
+	dispatch dispatch
 	unrolled bool
 	loopAt   int   // the place of the loop's own label
 	copies   int   // of its body to come
@@ -56,6 +59,8 @@ type body struct {
 	first   bool // pass
 	frames  []frame
 	targets []*frame // of a br_table
+	resumes []resume // of the dispatches
+	set     setLocal // the last that was set to a constant
 	labels  int      // open in the new code
 	opened  int      // frames so far
 	fixed   []bool   // by frame: whether nothing may be pending at its label
@@ -180,7 +185,7 @@ func (b *body) rewrite(r *reader, sig Signature) {
 	if !b.first && !b.loopFirst {
 		b.out = b.settleEntry(b.out)
 	}
-	b.started = false
+	b.started, b.resumes, b.set = false, b.resumes[:0], setLocal{}
 	// The whole body goes into a block of its own, so that every branch to
 	// the function's label ends up where the balance is returned.
 	b.out = append(b.out, opBlock)
@@ -201,6 +206,9 @@ func (b *body) rewrite(r *reader, sig Signature) {
 		case shapeLocal:
 			local := r.index(b.locals, "local index")
 			b.mention(local, op)
+			if b.at == b.set.constEnd {
+				b.set.to(op, local, r.at)
+			}
 			b.spend(priceOne)
 			b.out = appendU32(append(b.out, op), b.moved(local))
 			continue
@@ -247,7 +255,7 @@ func (b *body) spend(fuel int64) {
 func (b *body) push(f frame) {
 	b.labels++
 	f.at, f.loopAt = b.labels, b.labels
-	f.number = b.opened
+	f.number, f.place, f.start = b.opened, len(b.frames), b.r.at
 	b.opened++
 	if f.number == len(b.fixed) {
 		b.fixed = append(b.fixed, false)

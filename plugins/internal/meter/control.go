@@ -68,6 +68,7 @@ func (b *body) branchTable() {
 	for range n + 1 {
 		b.targets = append(b.targets, b.target())
 	}
+	b.noteDispatch()
 	b.agree(b.targets...)
 	b.out = appendU32(append(b.out, opBrTable), uint32(n))
 	for _, f := range b.targets {
@@ -128,6 +129,10 @@ func (b *body) control(op byte) {
 		b.dead = true
 	case opBr:
 		f := b.target()
+		if next := b.resume(f); next != nil {
+			b.spend(priceDispatch)
+			f = next
+		}
 		b.edge(&f.label)
 		b.out = b.depth(append(b.out, opBr), f)
 		b.dead = true

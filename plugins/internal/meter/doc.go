@@ -46,8 +46,12 @@
 // more than its limit.
 //
 // Every cycle passes a check. Between two of them runs at most four times the
-// longest path through one function without a call or a loop, and in addition
-// 128 units for each function that returns.
+// longest path through one function without a call or a loop's next turn, and
+// in addition 128 units for each function that returns.
+//
+// In a loop that begins with a br_table on a local, as Go makes of a function,
+// a branch that takes another turn only to get further ahead goes there at
+// once: it pays for the turn's beginning and passes neither that nor its check.
 //
 // Three things keep the checks cheap with wazero's compiler. The usual way of a
 // check comes first, as registers after it are given out as they are there. The

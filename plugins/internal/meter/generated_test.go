@@ -83,7 +83,7 @@ func (g *generator) statements() {
 }
 
 func (g *generator) statement() {
-	switch g.choose(22) {
+	switch g.choose(24) {
 	case 0:
 		g.emit(1, 0x01)
 	case 1, 2:
@@ -172,7 +172,42 @@ func (g *generator) statement() {
 		g.emit(1, 0x13, 0, 0)
 	case 19, 20, 21:
 		g.countedLoop()
+	case 22, 23:
+		g.dispatch()
 	}
+}
+
+// dispatch makes a loop of the kind that Go makes of a function: jumps, ahead
+// and back, set local 3 and take another turn, which begins with a br_table
+// on it.
+func (g *generator) dispatch() {
+	const parts = 3
+	g.setResume()
+	g.emit(0, 0x03, 0x40)
+	for range parts {
+		g.emit(0, 0x02, 0x40)
+	}
+	g.emit(1, 0x20, 3)
+	g.emit(1, 0x0e, 3, g.choose(parts), g.choose(parts), g.choose(parts), g.choose(parts))
+	outer := g.labels
+	for open := parts - 1; open >= 0; open-- {
+		g.emit(0, 0x0b)
+		g.guard()
+		g.labels = append(outer[:len(outer):len(outer)], make([]bool, open)...)
+		g.inside()
+		g.get()
+		g.emit(1, 0x04, 0x40)
+		g.setResume()
+		g.emit(1, 0x0c, open+1)
+		g.emit(0, 0x0b)
+	}
+	g.emit(0, 0x0b)
+	g.labels = outer
+}
+
+func (g *generator) setResume() {
+	g.emit(1, 0x41, g.choose(5))
+	g.emit(1, 0x21, 3)
 }
 
 // countedLoop makes a loop that counts local 3 down and does not call, in a block

@@ -18,7 +18,7 @@ const Features = api.CoreFeaturesV2 |
 
 // Version changes whenever Rewrite makes something else of a module than before:
 // what was kept of it is out of date then.
-const Version = 2
+const Version = 3
 
 // Names that the rewritten module adds. A module that imports from a module
 // whose name begins with Reserved, or exports a name that does, is refused.

@@ -21,7 +21,8 @@ func (b *body) plain(op byte) {
 		b.grow(pricePage)
 		return
 	case opI32Const:
-		r.signed(32, "i32.const")
+		b.set.value = uint32(r.signed(32, "i32.const"))
+		b.set.constEnd = r.at
 	case opI64Const:
 		r.signed(64, "i64.const")
 	case opF32Const:
