@@ -14,7 +14,7 @@ import (
 type holdings struct {
 	goroutines  int
 	descriptors int
-	executable  int   // mappings of compiled code
+	executable  int64 // bytes of compiled code mapped (the kernel joins mappings)
 	memfds      int   // mappings of images
 	foreign     int64 // bytes mapped that are neither of a file nor of Go's own
 }
@@ -53,7 +53,7 @@ func held(t testing.TB) (h holdings) {
 		case !anonymous && strings.HasPrefix(f[5], "/memfd:"):
 			h.memfds++
 		case anonymous && f[1][2] == 'x':
-			h.executable++
+			h.executable += int64(b - a)
 		case anonymous && f[1][0] == 'r' && !raceEnabled: // the race detector has its own
 			h.foreign += int64(b - a)
 		}
@@ -76,7 +76,7 @@ func (h holdings) more(before holdings) string {
 		out = append(out, fmt.Sprintf("%d descriptors", h.descriptors-before.descriptors))
 	}
 	if h.executable > before.executable {
-		out = append(out, fmt.Sprintf("%d mappings of code", h.executable-before.executable))
+		out = append(out, fmt.Sprintf("%d bytes of code mapped", h.executable-before.executable))
 	}
 	if h.memfds > before.memfds {
 		out = append(out, fmt.Sprintf("%d mappings of images", h.memfds-before.memfds))
