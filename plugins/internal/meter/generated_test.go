@@ -188,7 +188,13 @@ func (g *generator) dispatch() {
 		g.emit(0, 0x02, 0x40)
 	}
 	g.emit(1, 0x20, 3)
-	g.emit(1, 0x0e, 3, g.choose(parts), g.choose(parts), g.choose(parts), g.choose(parts))
+	// As few targets as the value may name, or so many that jumps are rewritten.
+	targets := []int{3, 17}[g.choose(2)]
+	table := []any{0x0e, targets}
+	for range targets + 1 {
+		table = append(table, g.choose(parts))
+	}
+	g.emit(1, table...)
 	outer := g.labels
 	for open := parts - 1; open >= 0; open-- {
 		g.emit(0, 0x0b)
