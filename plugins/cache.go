@@ -220,14 +220,15 @@ func sumOfCode(path string) (sum [sha256.Size]byte, err error) {
 	return [sha256.Size]byte(h.Sum(nil)), nil
 }
 
-// make compiles m and keeps it under key.
-func (c *cache) make(ctx context.Context, key string, m *meter.Module) (*entry, error) {
+// make compiles m and keeps it under key; at a low priority, where that is
+// another process's work.
+func (c *cache) make(ctx context.Context, key string, m *meter.Module, low bool) (*entry, error) {
 	b, err := c.begin()
 	if err != nil {
 		return nil, err
 	}
 	defer b.end()
-	from, err := b.compileApart(ctx, c.compiler, m.Wasm)
+	from, err := b.compileApart(ctx, c.compiler, m.Wasm, low)
 	if err != nil {
 		return nil, err
 	}
@@ -286,7 +287,7 @@ func (b *building) compile(ctx context.Context, wasm []byte) (string, error) {
 
 // compileApart compiles a module in a process that command starts, if there is
 // one, and else here.
-func (b *building) compileApart(ctx context.Context, command []string, wasm []byte) (string, error) {
+func (b *building) compileApart(ctx context.Context, command []string, wasm []byte, low bool) (string, error) {
 	if len(command) == 0 {
 		return b.compile(ctx, wasm)
 	}
@@ -294,5 +295,5 @@ func (b *building) compileApart(ctx context.Context, command []string, wasm []by
 	if err != nil {
 		return "", err
 	}
-	return compileApart(ctx, command, dir, wasm)
+	return compileApart(ctx, command, dir, wasm, low)
 }

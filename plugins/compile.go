@@ -66,11 +66,11 @@ func (e *Engine) find(ctx context.Context, sum [sha256.Size]byte) (*meter.Module
 }
 
 // make compiles a rewritten module, and keeps it in the cache if there is one.
-func (e *Engine) make(ctx context.Context, sum [sha256.Size]byte, m *meter.Module) (wazero.CompiledModule, error) {
+func (e *Engine) make(ctx context.Context, sum [sha256.Size]byte, m *meter.Module, low bool) (wazero.CompiledModule, error) {
 	if e.cache == nil {
 		return compile(ctx, e.runtime, m.Wasm)
 	}
-	made, err := e.cache.make(ctx, e.cache.key(sum), m)
+	made, err := e.cache.make(ctx, e.cache.key(sum), m, low)
 	if err == nil {
 		return compile(ctx, e.runtime, made.Module.Wasm)
 	}

@@ -79,16 +79,20 @@ func codeIn(dir string) (string, error) {
 	return files[0], nil
 }
 
-// compileApart compiles a module in a process of its own, started by command,
-// and returns the file with its code, in dir.
-func compileApart(ctx context.Context, command []string, dir string, wasm []byte) (string, error) {
+// compileApart compiles a module in a process of its own, started by command at a
+// low priority or the host's own, and returns the file with its code, in dir.
+func compileApart(ctx context.Context, command []string, dir string, wasm []byte, low bool) (string, error) {
 	if err := os.WriteFile(filepath.Join(dir, compilerInput), wasm, 0o600); err != nil {
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, command[0], append(command[1:len(command):len(command)], dir)...)
 	var said bytes.Buffer
 	cmd.Stderr = &said
-	if err := startLow(cmd); err != nil {
+	start := cmd.Start
+	if low {
+		start = func() error { return startLow(cmd) }
+	}
+	if err := start(); err != nil {
 		return "", fmt.Errorf("starting the compiler %s: %w", command[0], err)
 	}
 	err := cmd.Wait()

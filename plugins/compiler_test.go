@@ -50,12 +50,15 @@ func TestModulesAreCompiledApart(t *testing.T) {
 	if value(t, run(t, load(t, e, "state"), "fresh")) != 1 {
 		t.Error("the state is not as it was")
 	}
+	if m, err := e.Load(context.Background(), guest(t, "answer"), plugins.LoadOptions{Background: true}); err != nil || value(t, run(t, m, "calls")) != 1 {
+		t.Errorf("in the background: %v", err)
+	}
 	// What it made is what would have been made here.
 	here := newEngine(t, plugins.Options{CacheDir: dir})
 	if m := load(t, here, "kinds"); !m.Cached() || value(t, run(t, m, "entries")) != 1 {
 		t.Error("it is of no use to an engine without a compiler apart")
 	}
-	if got := filesIn(t, dir); len(got) != 6 {
+	if got := filesIn(t, dir); len(got) != 8 {
 		t.Errorf("the cache holds %q", got)
 	}
 }

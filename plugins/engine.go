@@ -33,8 +33,8 @@ type Options struct {
 	CacheDir string
 	// Compiler is a command that calls CompileProcess with its arguments, and
 	// nothing else. If there is one, modules that CacheDir does not have are
-	// compiled by it in a process of its own, at a low priority: running modules
-	// don't notice, a compiler that crashes or takes all memory harms itself only,
+	// compiled by it in a process of its own: running modules don't notice its
+	// garbage (nor much of its work, with LoadOptions.Background), a compiler that crashes or takes all memory harms itself only,
 	// and the end of Load's context ends it. It needs a CacheDir. Without one,
 	// compiling is part of this process.
 	Compiler []string

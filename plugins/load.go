@@ -28,6 +28,10 @@ type LoadOptions struct {
 	// Init bounds initialising: start function and _initialize together. Zero
 	// means 1,000 million and 5 s.
 	Init Limits
+	// Background says that modules are running that compiling must not hold up:
+	// a process that Options.Compiler starts gets a low priority, a tenth of what
+	// one of the host's threads gets or all that is idle. (On Linux.)
+	Background bool
 	// InitStderr gets what the guest writes to stdout and stderr while
 	// initialising; nil discards it. The end of it is in a *LoadError too.
 	InitStderr io.Writer
@@ -149,7 +153,7 @@ func (l *loading) compile(ctx context.Context, wasm []byte) (*Module, error) {
 		return nil, l.failed("linking", -1, err)
 	}
 	if !m.cached {
-		if m.compiled, err = e.make(ctx, m.sum, meta); err != nil {
+		if m.compiled, err = e.make(ctx, m.sum, meta, l.o.Background); err != nil {
 			return nil, l.failed("compiling", -1, err)
 		}
 	}

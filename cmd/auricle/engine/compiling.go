@@ -57,7 +57,7 @@ func measureCompiling(ctx context.Context, guest []byte, rounds int, compiler []
 		loaded := make(chan error, 1)
 		start := time.Now()
 		go func() { // ends with the load, waited for below
-			_, err := e.Load(ctx, kernels.Variant(guest, i), plugins.LoadOptions{})
+			_, err := e.Load(ctx, kernels.Variant(guest, i), plugins.LoadOptions{Background: true})
 			loaded <- err
 		}()
 		for done := false; !done; {
