@@ -30,7 +30,7 @@ import (
 // wazero finds code by the hash of the binary that it is given, and reads and
 // validates all of that again each time. So it is given the module's skeleton,
 // whose functions are empty, and the code is kept under that one's hash: a
-// known module of 4 MB is loaded in a fifth of the time. The skeleton is marked
+// known module of 4 MB is loaded in less than half of the time. The skeleton is marked
 // with the key, so that no two modules have the same.
 //
 // Each file is written beside its place and renamed into it, and its checksums
