@@ -2,12 +2,7 @@ package plugins_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,28 +12,11 @@ import (
 
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/plugins/internal/meter"
+	"github.com/auricle-dev/auricle/plugins/internal/wasmtest"
 )
 
-// specCommand is a line of a test of the WebAssembly specification as
-// wast2json writes it. (What can't be passed through Run, and what is refused,
-// is compared by the rewriter's own tests.)
-type specCommand struct {
-	Type, Name, Filename, Text string
-	Line                       int
-	Action                     struct {
-		Type, Module, Field string
-		Args                []specValue
-	}
-	Expected []specValue
-}
-
-type specValue struct {
-	Type  string
-	Value any
-}
-
 // bits is the value as Run takes it; exact is false for "some NaN".
-func (v specValue) bits() (b uint64, numeric, exact bool) {
+func bits(v wasmtest.Value) (b uint64, numeric, exact bool) {
 	if v.Type != "i32" && v.Type != "i64" && v.Type != "f32" && v.Type != "f64" {
 		return 0, false, false
 	}
@@ -84,28 +62,23 @@ func (s *specModule) run(inv plugins.Invocation) (plugins.Result, error) {
 type specCounts struct{ modules, returns, traps, refused, left int }
 
 // TestSpecification runs the WebAssembly specification's tests, which ship in
-// wazero's module, through the engine.
+// wazero's module, through the engine. What can't be passed through Run, and what
+// is refused, is compared by the rewriter's own tests.
 func TestSpecification(t *testing.T) {
 	if raceEnabled {
 		t.Skip("one goroutine alone, and a thousand modules to compile: without the race detector only")
 	}
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/tetratelabs/wazero").Output()
+	dir, err := wasmtest.SpecificationDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(strings.TrimSpace(string(out)), "internal", "integration_test", "spectest")
+	tests, err := wasmtest.SpecificationTests(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var total specCounts
-	for _, suite := range []string{"v1", "v2", "extended-const", "tail-call"} {
-		files, err := filepath.Glob(filepath.Join(dir, suite, "testdata", "*.json"))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("no tests in %s: %v", filepath.Join(dir, suite), err)
-		}
-		for _, file := range files {
-			if _, err := os.Stat(filepath.Join(dir, "v2", "testdata", filepath.Base(file))); suite == "v1" && err == nil {
-				continue // the same, and more, is in v2
-			}
-			t.Run(suite+"/"+strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) { runSpecFile(t, file, &total) })
-		}
+	for _, test := range tests {
+		t.Run(test.Name, func(t *testing.T) { runSpecTest(t, test, &total) })
 	}
 	t.Logf("%d modules run through the engine; %d returns and %d traps as specified, %d modules refused; %d commands left to the rewriter's tests",
 		total.modules, total.returns, total.traps, total.refused, total.left)
@@ -127,13 +100,9 @@ func spectest() plugins.HostModule {
 	return m
 }
 
-func runSpecFile(t *testing.T, file string, n *specCounts) {
-	raw, err := os.ReadFile(file)
+func runSpecTest(t *testing.T, test wasmtest.SpecificationTest, n *specCounts) {
+	commands, err := test.Commands()
 	if err != nil {
-		t.Fatal(err)
-	}
-	var test struct{ Commands []specCommand }
-	if err := json.Unmarshal(raw, &test); err != nil {
 		t.Fatal(err)
 	}
 	e := newEngine(t, plugins.Options{HostModules: []plugins.HostModule{spectest()}, SpareInstances: -1})
@@ -144,16 +113,14 @@ func runSpecFile(t *testing.T, file string, n *specCounts) {
 		}
 	})
 	modules := map[string]*specModule{} // "" is the last
-	for _, c := range test.Commands {
-		at := fmt.Sprintf("%s:%d: %s %s", filepath.Base(file), c.Line, c.Type, c.Action.Field)
-		var binary []byte
-		if c.Filename != "" && !strings.HasSuffix(c.Filename, ".wat") {
-			if binary, err = os.ReadFile(filepath.Join(filepath.Dir(file), c.Filename)); err != nil {
-				t.Fatal(err)
-			}
+	for _, c := range commands {
+		at := test.At(c)
+		binary, err := test.Binary(c)
+		if err != nil {
+			t.Fatal(err)
 		}
 		switch {
-		case c.Type == "register" || strings.HasSuffix(c.Filename, ".wat"):
+		case c.Type == "register" || c.IsText():
 		case c.Type == "module":
 			delete(modules, "")
 			delete(modules, c.Name)
@@ -201,7 +168,7 @@ func runSpecFile(t *testing.T, file string, n *specCounts) {
 }
 
 // hasReferences reports whether references are passed, which may stay.
-func hasReferences(c specCommand) bool {
+func hasReferences(c wasmtest.Command) bool {
 	for _, v := range append(c.Action.Args, c.Expected...) {
 		if v.Type == "funcref" || v.Type == "externref" {
 			return true
@@ -210,7 +177,7 @@ func hasReferences(c specCommand) bool {
 	return false
 }
 
-func runSpecAction(t *testing.T, at string, m *specModule, c specCommand, n *specCounts) {
+func runSpecAction(t *testing.T, at string, m *specModule, c wasmtest.Command, n *specCounts) {
 	inv := plugins.Invocation{Export: c.Action.Field, Limits: plugins.Limits{Fuel: 1e12, Wall: time.Minute}}
 	if m == nil || m.left {
 		n.left++
@@ -218,12 +185,12 @@ func runSpecAction(t *testing.T, at string, m *specModule, c specCommand, n *spe
 	}
 	passed := c.Action.Type == "invoke"
 	for _, a := range c.Action.Args {
-		b, numeric, exact := a.bits()
+		b, numeric, exact := bits(a)
 		passed = passed && numeric && exact
 		inv.Args = append(inv.Args, b)
 	}
 	for _, e := range c.Expected {
-		_, numeric, _ := e.bits()
+		_, numeric, _ := bits(e)
 		passed = passed && numeric
 	}
 	if !passed {
@@ -247,7 +214,7 @@ func runSpecAction(t *testing.T, at string, m *specModule, c specCommand, n *spe
 	default:
 		n.returns++
 		for i, e := range c.Expected {
-			want, _, exact := e.bits()
+			want, _, exact := bits(e)
 			got := res.Values[i]
 			if e.Type == "i32" || e.Type == "f32" {
 				got = uint64(uint32(got))

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/auricle-dev/auricle/plugins/internal/meter"
+	"github.com/auricle-dev/auricle/plugins/internal/wasmtest"
 )
 
 // withoutCustomSections drops custom sections, which the rewriter drops as
@@ -45,7 +46,7 @@ func withoutCustomSections(wasm []byte) []byte {
 // it accepts what is valid is TestSpecification's: wazero itself allocates
 // whatever a malformed module asks for, so it can't be asked about those.)
 func FuzzRewrite(f *testing.F) {
-	dir, err := specDir()
+	dir, err := wasmtest.SpecificationDir()
 	if err != nil {
 		f.Fatal(err)
 	}

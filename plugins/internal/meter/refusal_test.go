@@ -10,54 +10,18 @@ import (
 	"github.com/tetratelabs/wazero"
 
 	"github.com/auricle-dev/auricle/plugins/internal/meter"
+	"github.com/auricle-dev/auricle/plugins/internal/wasmtest"
 )
 
-// uleb is v as an unsigned LEB128.
-func uleb(v int) []byte {
-	var b []byte
-	for ; v >= 0x80; v >>= 7 {
-		b = append(b, byte(v)|0x80)
-	}
-	return append(b, byte(v))
-}
-
-// cat joins byte slices, bytes, numbers below 256 and strings.
-func cat(parts ...any) (b []byte) {
-	for _, p := range parts {
-		switch p := p.(type) {
-		case int:
-			b = append(b, byte(p))
-		case []byte:
-			b = append(b, p...)
-		case string:
-			b = append(b, p...)
-		}
-	}
-	return b
-}
-
-// name is a string with its length.
-func name(s string) []byte { return cat(uleb(len(s)), s) }
-
-// section is a section with its size.
-func section(id int, parts ...any) []byte {
-	body := cat(parts...)
-	return cat(id, uleb(len(body)), body)
-}
-
-// module is a binary of sections.
-func module(sections ...[]byte) []byte {
-	return cat("\x00asm\x01\x00\x00\x00", bytes.Join(sections, nil))
-}
-
-// codeSection is one of bodies, each given without its size and last end.
-func codeSection(bodies ...[]byte) []byte {
-	b := uleb(len(bodies))
-	for _, body := range bodies {
-		b = cat(b, uleb(len(body)+1), body, 0x0b)
-	}
-	return section(10, b)
-}
+// What modules are made from.
+var (
+	uleb        = wasmtest.Uleb
+	cat         = wasmtest.Cat
+	name        = wasmtest.Name
+	section     = wasmtest.Section
+	module      = wasmtest.Module
+	codeSection = wasmtest.Code
+)
 
 // typeSection has (), (i32) -> (i32) and () -> (i32 i32).
 var typeSection = section(1, 3, 0x60, 0, 0, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 0, 2, 0x7f, 0x7f)

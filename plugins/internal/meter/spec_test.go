@@ -3,57 +3,25 @@ package meter_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/auricle-dev/auricle/plugins/internal/meter"
+	"github.com/auricle-dev/auricle/plugins/internal/wasmtest"
 )
 
-// specDir is where wazero's module keeps the WebAssembly specification's tests.
-var specDir = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/tetratelabs/wazero").Output()
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(strings.TrimSpace(string(out)), "internal", "integration_test", "spectest"), nil
-})
-
-// specCommand is a line of a test as wast2json writes it.
-type specCommand struct {
-	Type       string
-	Line       int
-	Name       string
-	Filename   string
-	As         string
-	ModuleType string `json:"module_type"`
-	Action     struct {
-		Type, Module, Field string
-		Args                []specValue
-	}
-	Expected []specValue
-}
-
-type specValue struct {
-	Type     string
-	LaneType string `json:"lane_type"`
-	Value    any
-}
-
-// stack is the value as wazero takes it; ok is false for values that can only
+// stackOf is the value as wazero takes it; ok is false for values that can only
 // be compared with another run, such as "some NaN".
-func (v specValue) stack(t *testing.T) (s []uint64, ok bool) {
+func stackOf(t *testing.T, v wasmtest.Value) (s []uint64, ok bool) {
 	lanes, width := []any{v.Value}, 64
 	if v.Type == "v128" {
 		lanes = v.Value.([]any)
@@ -112,7 +80,7 @@ func (s *specSide) instantiate(ctx context.Context, m *meter.Module, as string) 
 }
 
 // target is the module that a command acts on.
-func (s *specSide) target(c specCommand) api.Module {
+func (s *specSide) target(c wasmtest.Command) api.Module {
 	if c.Action.Module != "" {
 		return s.modules[c.Action.Module]
 	}
@@ -120,14 +88,14 @@ func (s *specSide) target(c specCommand) api.Module {
 }
 
 // outcome is what a call did, so far as both sides must agree on it.
-func (s *specSide) outcome(ctx context.Context, c specCommand) (results []uint64, trap string, err error) {
+func (s *specSide) outcome(ctx context.Context, c wasmtest.Command) (results []uint64, trap string, err error) {
 	m := s.target(c)
 	if c.Action.Type == "get" {
 		return []uint64{m.ExportedGlobal(c.Action.Field).Get()}, "", nil
 	}
 	var args []uint64
 	for _, a := range c.Action.Args {
-		v, _ := a.stack(nil)
+		v, _ := stackOf(nil, a)
 		args = append(args, v...)
 	}
 	f := m.ExportedFunction(c.Action.Field)
@@ -161,25 +129,17 @@ type specCounts struct{ modules, skipped, returns, traps, refused, rest int }
 // TestSpecification runs the WebAssembly specification's tests side by side
 // on the plain and on the rewritten modules.
 func TestSpecification(t *testing.T) {
-	dir, err := specDir()
+	dir, err := wasmtest.SpecificationDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, err := wasmtest.SpecificationTests(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var total specCounts
-	for _, suite := range []string{"v1", "v2", "extended-const", "tail-call"} {
-		files, err := filepath.Glob(filepath.Join(dir, suite, "testdata", "*.json"))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("no tests in %s: %v", filepath.Join(dir, suite), err)
-		}
-		for _, file := range files {
-			later := filepath.Join(dir, "v2", "testdata", filepath.Base(file))
-			if _, err := os.Stat(later); suite == "v1" && err == nil {
-				continue // the same, and more, is in v2
-			}
-			t.Run(suite+"/"+strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
-				runSpecFile(t, dir, file, &total)
-			})
-		}
+	for _, test := range tests {
+		t.Run(test.Name, func(t *testing.T) { runSpecTest(t, dir, test, &total) })
 	}
 	t.Logf("%d modules run rewritten, %d skipped as they import or need what is refused; %d returns, %d traps and %d refusals compared, %d commands skipped",
 		total.modules, total.skipped, total.returns, total.traps, total.refused, total.rest)
@@ -188,14 +148,10 @@ func TestSpecification(t *testing.T) {
 	}
 }
 
-func runSpecFile(t *testing.T, dir, file string, n *specCounts) {
+func runSpecTest(t *testing.T, dir string, test wasmtest.SpecificationTest, n *specCounts) {
 	ctx := context.Background()
-	raw, err := os.ReadFile(file)
+	commands, err := test.Commands()
 	if err != nil {
-		t.Fatal(err)
-	}
-	var test struct{ Commands []specCommand }
-	if err := json.Unmarshal(raw, &test); err != nil {
 		t.Fatal(err)
 	}
 	host, err := os.ReadFile(filepath.Join(dir, "testdata", "spectest.wasm"))
@@ -212,22 +168,20 @@ func runSpecFile(t *testing.T, dir, file string, n *specCounts) {
 	addRefuel(t, metered.r, endless())
 
 	skipped := false // a module that may have changed what comes after it
-	for i, c := range test.Commands {
-		at := fmt.Sprintf("%s:%d: %s %s", filepath.Base(file), c.Line, c.Type, c.Action.Field)
-		var binary []byte
-		if c.Filename != "" {
-			if strings.HasSuffix(c.Filename, ".wat") {
-				continue // text that has no binary
-			}
-			if binary, err = os.ReadFile(filepath.Join(filepath.Dir(file), c.Filename)); err != nil {
-				t.Fatal(err)
-			}
+	for i, c := range commands {
+		at := test.At(c)
+		if c.IsText() {
+			continue
+		}
+		binary, err := test.Binary(c)
+		if err != nil {
+			t.Fatal(err)
 		}
 		switch c.Type {
 		case "module":
 			as := ""
-			if i+1 < len(test.Commands) && test.Commands[i+1].Type == "register" {
-				as = test.Commands[i+1].As
+			if i+1 < len(commands) && commands[i+1].Type == "register" {
+				as = commands[i+1].As
 			}
 			// What is skipped is skipped on both sides, so that what it does to
 			// the modules that it imports from is missing from both.
@@ -320,17 +274,17 @@ func runSpecFile(t *testing.T, dir, file string, n *specCounts) {
 		default:
 			t.Fatalf("%s: unknown command", at)
 		}
-		if i+1 == len(test.Commands) || test.Commands[i+1].Type == "module" || test.Commands[i+1].Type == "assert_exhaustion" {
+		if i+1 == len(commands) || commands[i+1].Type == "module" || commands[i+1].Type == "assert_exhaustion" {
 			compareMemories(t, at, plain.last, metered.last)
 		}
 	}
 }
 
-func checkExpected(t *testing.T, at string, expected []specValue, got []uint64) {
+func checkExpected(t *testing.T, at string, expected []wasmtest.Value, got []uint64) {
 	t.Helper()
 	i := 0
 	for _, e := range expected {
-		want, ok := e.stack(t)
+		want, ok := stackOf(t, e)
 		size := 1
 		if e.Type == "v128" {
 			size = 2
