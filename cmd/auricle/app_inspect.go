@@ -50,9 +50,7 @@ func runAppInspect(ctx context.Context, path string, asJSON bool, stdout io.Writ
 	in := inspection{Module: path, Inspection: found}
 	in.Config = appBlock(&in)
 	if asJSON {
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(in)
+		return printJSON(stdout, in)
 	}
 	return printInspection(stdout, &in)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -60,9 +59,7 @@ It takes about three minutes at the default scale.`,
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(report)
+				return printJSON(cmd.OutOrStdout(), report)
 			}
 			return printSeed(cmd.OutOrStdout(), report)
 		},
@@ -134,9 +131,7 @@ and needs the go command, to build the guest in Go.`,
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(report)
+				return printJSON(cmd.OutOrStdout(), report)
 			}
 			return printEngine(cmd.OutOrStdout(), report)
 		},

@@ -20,9 +20,12 @@ import (
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
+// LoadersAtOnce is how many modules Load loads at once: compiling is what takes
+// long, and takes a processor each.
+const LoadersAtOnce = 2
+
 const (
 	maxModuleBytes = 32 << 20
-	loadersAtOnce  = 2 // compiling is what takes long, and takes a processor each
 
 	manifestFuel = 1_000_000_000
 	manifestWall = 5 * time.Second
@@ -36,7 +39,7 @@ const (
 func Load(ctx context.Context, e *plugins.Engine, cs []config.App) (*Set, config.Problems) {
 	apps, problems := make([]*App, len(cs)), make([]config.Problems, len(cs))
 	var wg sync.WaitGroup
-	turn := make(chan *bytes.Buffer, loadersAtOnce) // and what the file is read into
+	turn := make(chan *bytes.Buffer, LoadersAtOnce) // and what the file is read into
 	for range cap(turn) {
 		turn <- new(bytes.Buffer)
 	}
@@ -103,7 +106,7 @@ func (l *loading) title() string {
 // load reads the module's file and makes the app; nil if it can't be run.
 func (l *loading) load(ctx context.Context, file *bytes.Buffer) *App {
 	at := l.config.Pos.Module
-	err := readModule(file, l.config.Module)
+	err := ReadModule(file, l.config.Module)
 	if err != nil {
 		do := "check the path, and that the file can be read"
 		if errors.Is(err, fs.ErrNotExist) {
@@ -119,8 +122,9 @@ func (l *loading) load(ctx context.Context, file *bytes.Buffer) *App {
 	return l.app(ctx, file.Bytes()) // which the engine does not keep
 }
 
-// readModule reads a file that is no larger than a module may be.
-func readModule(into *bytes.Buffer, path string) error {
+// ReadModule reads a module's file, no larger than a module may be, into a
+// buffer that may have held another.
+func ReadModule(into *bytes.Buffer, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err

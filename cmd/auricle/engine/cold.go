@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/auricle-dev/auricle/cmd/auricle/engine/kernels"
+	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/plugins"
 )
 
@@ -29,8 +30,6 @@ const (
 	cacheDir    = "compiled" // below the directory that Start is given
 	moduleFiles = "*.wasm"
 	readyLine   = "ready"
-
-	loadersAtOnce = 2 // as many as host/apps has
 )
 
 func measureCold(ctx context.Context, guest []byte, apps, starts int, command []string) (c Cold, err error) {
@@ -104,7 +103,7 @@ func Start(ctx context.Context, dir string, w io.Writer) (err error) {
 
 	modules, errs := make([]*plugins.Module, len(files)), make([]error, len(files))
 	var loads sync.WaitGroup
-	turn := make(chan *bytes.Buffer, loadersAtOnce)
+	turn := make(chan *bytes.Buffer, apps.LoadersAtOnce)
 	for range cap(turn) {
 		turn <- new(bytes.Buffer)
 	}
@@ -112,7 +111,7 @@ func Start(ctx context.Context, dir string, w io.Writer) (err error) {
 		loads.Go(func() {
 			wasm := <-turn
 			defer func() { turn <- wasm }()
-			err := read(wasm, file)
+			err := apps.ReadModule(wasm, file)
 			if err == nil {
 				modules[i], err = e.Load(ctx, wasm.Bytes(), plugins.LoadOptions{Name: filepath.Base(file)})
 			}
@@ -133,20 +132,4 @@ func Start(ctx context.Context, dir string, w io.Writer) (err error) {
 		}
 	}
 	return nil
-}
-
-func read(into *bytes.Buffer, path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close() // only read
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	into.Reset()
-	into.Grow(int(info.Size()) + bytes.MinRead)
-	_, err = into.ReadFrom(f)
-	return err
 }
