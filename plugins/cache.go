@@ -30,8 +30,8 @@ import (
 // wazero finds code by the hash of the binary that it is given, and reads and
 // validates all of that again each time. So it is given the module's skeleton,
 // whose functions are empty, and the code is kept under that one's hash: a
-// known module of 4 MB is loaded in less than half of the time. The skeleton is marked
-// with the key, so that no two modules have the same.
+// known module of 4 MB is loaded in less than half of the time. The skeleton is
+// marked with the key, so that no two modules have the same.
 //
 // Each file is written beside its place and renamed into it, and its checksums
 // are looked at before it is used: what is damaged or missing is made again.
@@ -57,12 +57,16 @@ const (
 // openCache opens dir, makes sure that files can be made there, and removes what
 // has not been used for long.
 func openCache(ctx context.Context, dir string, compiler []string) (_ *cache, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%q: %w; name a directory that this user can write to", dir, err)
-		}
-	}()
 	c := &cache{dir: dir, compiler: compiler}
+	defer func() {
+		if err == nil {
+			return
+		}
+		if c.wazero != nil {
+			err = errors.Join(err, c.wazero.Close(ctx))
+		}
+		err = fmt.Errorf("%q: %w; name a directory that this user can write to", dir, err)
+	}()
 	if c.wazero, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
 		return nil, err
 	}
@@ -71,12 +75,12 @@ func openCache(ctx context.Context, dir string, compiler []string) (_ *cache, er
 	probe := meter.Mark([]byte("\x00asm\x01\x00\x00\x00"), markName, nil)
 	b, err := c.begin()
 	if err != nil {
-		return nil, errors.Join(err, c.wazero.Close(ctx))
+		return nil, err
 	}
 	defer b.end()
 	file, err := b.compile(ctx, probe)
 	if err != nil {
-		return nil, errors.Join(err, c.wazero.Close(ctx))
+		return nil, err
 	}
 	c.code = filepath.Join(dir, filepath.Base(filepath.Dir(file)))
 	c.platform = filepath.Base(filepath.Dir(file)) + "/" + filepath.Base(file)

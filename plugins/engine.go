@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -118,7 +120,6 @@ type Engine struct {
 	cache   *cache               // nil without CacheDir
 	imports map[Import]signature // all that guests may import
 	pages   *pages               // nil where the system has no such list
-	copies  bool                 // images are copied, not mapped
 	keeper  *keeper
 
 	gate *gate // users: modules, and loads on their way
@@ -144,9 +145,7 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 		config = config.WithCompilationCache(e.cache.wazero)
 	}
 	e.runtime = wazero.NewRuntimeWithConfig(ctx, config)
-	if e.pages = openPages(); e.pages == nil {
-		e.copies = true // a mapped image is of use only to those who find what changed
-	}
+	e.pages = openPages()
 	e.keeper = e.keep()
 	e.gate = newGate(e.release)
 	defer func() {
@@ -214,11 +213,7 @@ func (e *Engine) release() {
 func (e *Engine) all() []*Module {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	modules := make([]*Module, 0, len(e.modules))
-	for m := range e.modules {
-		modules = append(modules, m)
-	}
-	return modules
+	return slices.Collect(maps.Keys(e.modules))
 }
 
 // adopt makes m the engine's to close. It reports false if the engine was

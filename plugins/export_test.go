@@ -17,7 +17,7 @@ func NewCopying(ctx context.Context, o Options) (*Engine, error) {
 		return e, err
 	}
 	err = e.pages.close()
-	e.pages, e.copies = nil, true
+	e.pages = nil
 	return e, err
 }
 

@@ -3,6 +3,7 @@ package plugins
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -43,15 +44,7 @@ func (i *image) mapOver(b []byte) bool {
 
 // same reports whether two images are of the same state.
 func (i *image) same(o *image) bool {
-	if i.slept != o.slept || len(i.globals) != len(o.globals) {
-		return false
-	}
-	for k, g := range i.globals {
-		if g != o.globals[k] {
-			return false
-		}
-	}
-	return bytes.Equal(i.memory, o.memory)
+	return i.slept == o.slept && slices.Equal(i.globals, o.globals) && bytes.Equal(i.memory, o.memory)
 }
 
 // close gives the image back. Instances that map it keep their pages.
@@ -80,7 +73,7 @@ func (d *difference) bytes() int64 {
 // difference returns what the instance has that its image has not.
 func (in *instance) difference() *difference {
 	d := &difference{size: len(in.mem.bytes), globals: in.values()}
-	img := in.image.memory
+	img := in.mem.image.memory
 	differs := func(at int) bool {
 		page := in.mem.bytes[at : at+systemPage]
 		if at < len(img) {

@@ -17,8 +17,7 @@ import (
 // instance is one running copy of a module. One run uses it at a time.
 type instance struct {
 	guest   api.Module
-	mem     *memory
-	image   *image // what it goes back to: the module's, or its own
+	mem     *memory // its image is what the instance goes back to: the module's, or its own
 	fuel    api.MutableGlobal
 	globals []api.MutableGlobal // the module's own, in the order of meter.Module.Globals
 	back    api.Function        // meter.RestoreExport; nil where there is none
@@ -30,7 +29,7 @@ type instance struct {
 // instantiate makes an instance as img says, or, where that is nil, with the
 // binary's own segments and globals. No guest code runs.
 func (m *Module) instantiate(ctx context.Context, img *image) (_ *instance, err error) {
-	in := &instance{mem: newMemory(m.memoryLimit, img, m.engine.pages), image: img}
+	in := &instance{mem: newMemory(m.memoryLimit, img, m.engine.pages)}
 	defer func() {
 		if err != nil {
 			in.close()
@@ -89,8 +88,8 @@ func (in *instance) values() []uint64 {
 
 // begin makes a new instance as its image.
 func (in *instance) begin() error {
-	if len(in.image.memory) > 0 && !in.mem.begin(in.guest.Memory()) {
-		return fmt.Errorf("%s of memory can't be made %s", formatBytes(in.mem.size()), formatBytes(int64(len(in.image.memory))))
+	if n := len(in.mem.image.memory); n > 0 && !in.mem.begin(in.guest.Memory()) {
+		return fmt.Errorf("%s of memory can't be made %s", formatBytes(in.mem.size()), formatBytes(int64(n)))
 	}
 	in.reset()
 	return nil
@@ -98,13 +97,13 @@ func (in *instance) begin() error {
 
 func (in *instance) reset() {
 	for i, g := range in.globals {
-		g.Set(in.image.globals[i])
+		g.Set(in.mem.image.globals[i])
 	}
 }
 
 // adopt makes img what the instance, which is as it says, goes back to.
 func (in *instance) adopt(ctx context.Context, img *image) error {
-	in.image, in.mem.image = img, img
+	in.mem.image = img
 	in.mem.mapImage()
 	if in.back == nil {
 		return nil
@@ -156,16 +155,15 @@ func (in *instance) close() {
 // the invocation itself: initialising must not be a way around the wall-clock
 // limit.
 func (m *Module) make(ctx context.Context, wall time.Duration) (*instance, error) {
+	var in *instance
+	var err error
 	if m.unmakeable == "" {
-		in, err := m.instantiate(ctx, m.image)
-		if err != nil {
-			return nil, fmt.Errorf("making an instance: %w", err)
-		}
-		return in, nil
+		in, err = m.instantiate(ctx, m.image)
+	} else {
+		l := m.initLimits
+		l.Wall = min(l.Wall, wall)
+		in, _, err = m.initialised(ctx, l, nil)
 	}
-	l := m.initLimits
-	l.Wall = min(l.Wall, wall)
-	in, _, err := m.initialised(ctx, l, nil)
 	if err != nil {
 		return nil, fmt.Errorf("making an instance: %w", err)
 	}
@@ -208,7 +206,8 @@ func (m *Module) initialised(ctx context.Context, l Limits, stderr io.Writer) (_
 	if err != nil {
 		return nil, res, err
 	}
-	img := newImage(in.mem.bytes, in.values(), r.slept, m.engine.copies)
+	// A mapped image is of use only to those who find what changed.
+	img := newImage(in.mem.bytes, in.values(), r.slept, m.engine.pages == nil)
 	switch {
 	case m.image == nil:
 		m.image = img

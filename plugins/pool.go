@@ -3,6 +3,8 @@ package plugins
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -45,13 +47,14 @@ func (m *Module) yield(in *instance, fit bool) {
 // room.
 func (m *Module) keep(in *instance) bool {
 	in.idleSince = time.Now()
+	takes := in.bytes()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.idle) >= m.engine.o.IdleInstances || m.idleBytes+in.bytes() > m.engine.o.IdleBytes {
+	if len(m.idle) >= m.engine.o.IdleInstances || m.idleBytes+takes > m.engine.o.IdleBytes {
 		return false
 	}
 	m.idle = append(m.idle, in)
-	m.idleBytes += in.bytes()
+	m.idleBytes += takes
 	return true
 }
 
@@ -86,25 +89,19 @@ func (m *Module) trim(before time.Time) {
 		old++
 	}
 	spare := min(old, max(0, m.engine.o.SpareInstances-(len(m.idle)-old)))
-	var stale, kept []*instance
-	stale, kept = append(stale, m.idle[:old-spare]...), append(kept, m.idle[old-spare:old]...)
-	m.idle = append([]*instance(nil), m.idle[old:]...)
-	for _, in := range stale {
+	unused := slices.Clone(m.idle[:old])
+	m.idle = slices.Delete(m.idle, 0, old)
+	for _, in := range unused {
 		m.idleBytes -= in.bytes()
 	}
-	for _, in := range kept {
-		m.idleBytes -= in.bytes()
-	}
-	sessions := make([]*Session, 0, len(m.sessions))
-	for s := range m.sessions {
-		sessions = append(sessions, s)
-	}
+	sessions := slices.Collect(maps.Keys(m.sessions))
 	m.mu.Unlock()
 
-	for _, in := range stale {
-		in.close()
-	}
-	for _, in := range kept {
+	for i, in := range unused {
+		if i < old-spare {
+			in.close()
+			continue
+		}
 		in.mem.discard()
 		in.functions = nil
 		if !m.keep(in) {

@@ -8,14 +8,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
-
-	"github.com/auricle-dev/auricle/plugins/internal/meter"
 )
 
 // run is one invocation while it goes on. It is the context that wazero hands
@@ -279,7 +275,7 @@ func (r *run) monotonic() int64 {
 	if r.initialising {
 		return int64(monotonicStart + r.slept)
 	}
-	return int64(monotonicStart + r.inst.image.slept + r.before + r.elapsed())
+	return int64(monotonicStart + r.inst.mem.image.slept + r.before + r.elapsed())
 }
 
 // fill fills b with the invocation's random bytes.
@@ -372,7 +368,6 @@ func (r *run) finish(values []uint64, err error) (Result, error) {
 			formatBytes(r.inst.mem.limit), formatBytes(r.inst.mem.refused), bad.Message)
 		bad.Outcome = MemoryExceeded
 	}
-	bad.Stack = slices.DeleteFunc(bad.Stack, func(f string) bool { return strings.HasPrefix(f, meter.Reserved) })
 	bad.Fuel, bad.FuelLimit, bad.LastLines = res.Fuel, r.limits.Fuel, r.wrote.lines()
 	res.Outcome, res.Err = bad.Outcome, bad
 	return res, nil

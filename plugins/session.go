@@ -25,14 +25,14 @@ type Session struct {
 	module *Module
 	turn   chan struct{} // holds a token while somebody uses what follows
 
-	in     *instance   // nil when not begun, parked, or to begin anew
-	parked *difference // nil unless parked
-	began  time.Time   // of its state
-	last   time.Time   // use
+	in     *instance // nil when not begun, parked, or to begin anew
+	began  time.Time // of its state
+	last   time.Time // use
 	closed bool
 
+	// Set by whoever has the turn, and read without it.
+	parked    atomic.Pointer[difference] // nil unless parked
 	restarted atomic.Bool
-	isParked  atomic.Bool
 	bytes     atomic.Int64
 }
 
@@ -97,14 +97,14 @@ func (s *Session) wake(ctx context.Context, wall time.Duration, now time.Time) (
 	if in == nil {
 		return late, err
 	}
-	if s.parked == nil {
+	if parked := s.parked.Load(); parked == nil {
 		s.began = now
-	} else if err := in.apply(s.parked); err != nil {
+	} else if err := in.apply(parked); err != nil {
 		in.close()
 		return nil, fmt.Errorf("bringing back a parked session: %w", err)
 	}
-	s.in, s.parked = in, nil
-	s.isParked.Store(false)
+	s.in = in
+	s.parked.Store(nil)
 	return nil, nil
 }
 
@@ -113,8 +113,8 @@ func (s *Session) drop() {
 	if s.in != nil {
 		s.in.close()
 	}
-	s.in, s.parked = nil, nil
-	s.isParked.Store(false)
+	s.in = nil
+	s.parked.Store(nil)
 	s.bytes.Store(0)
 }
 
@@ -129,7 +129,7 @@ func (s *Session) Restarted() bool { return s.restarted.Load() }
 func (s *Session) Bytes() int64 { return s.bytes.Load() }
 
 // Parked reports whether the session is put away.
-func (s *Session) Parked() bool { return s.isParked.Load() }
+func (s *Session) Parked() bool { return s.parked.Load() != nil }
 
 // Park puts the session away now, after an invocation that runs. It reports
 // whether the session holds no instance now.
@@ -148,12 +148,12 @@ func (s *Session) park() bool {
 	if s.in == nil {
 		return true
 	}
-	if s.in.image != s.module.image || s.module.unmakeable != "" {
+	if s.module.unmakeable != "" {
 		return false
 	}
-	s.parked = s.in.difference()
-	s.isParked.Store(true)
-	s.bytes.Store(s.parked.bytes())
+	d := s.in.difference()
+	s.parked.Store(d)
+	s.bytes.Store(d.bytes())
 	s.module.yield(s.in, true)
 	s.in = nil
 	return true
