@@ -142,7 +142,16 @@ func (j *Jobs) Retry(ctx context.Context, f Filter) (int, error) {
 // the store did not take all of them.
 func (j *Jobs) Drop(ctx context.Context, f Filter) (int, error) {
 	return j.change(ctx, f, func(ctx context.Context, job store.Job, after store.Revision, _ bool) error {
-		return j.o.Store.DropJob(ctx, job.App, job.Conversation, after)
+		if err := j.o.Store.DropJob(ctx, job.App, job.Conversation, after); err != nil {
+			return err
+		}
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		if e := j.table.entries[key{job.App, job.Conversation}]; e != nil && e.revision == after && !e.busy {
+			j.table.remove(e)
+			j.Wake()
+		}
+		return nil
 	})
 }
 

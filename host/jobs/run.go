@@ -49,8 +49,8 @@ func (j *Jobs) Run(ctx context.Context) {
 		case <-j.wake:
 		}
 		claims, next, roomy := j.take(time.Now())
-		for _, e := range claims {
-			j.work.Go(func() { j.attempt(e) }) // ends once dispatch has answered; Close waits for it
+		for _, c := range claims {
+			j.work.Go(func() { j.attempt(c) }) // ends once dispatch has answered; Close waits for it
 		}
 		if roomy {
 			select {
@@ -119,7 +119,7 @@ func (j *Jobs) apply(c store.JobChange) {
 
 // take claims, in the table, the jobs that may run now. It returns when to look
 // again at the latest, and whether jobs that are not loaded would find room.
-func (j *Jobs) take(now time.Time) (claims []*entry, next time.Duration, roomy bool) {
+func (j *Jobs) take(now time.Time) (claims []claim, next time.Duration, roomy bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	t := j.table
@@ -157,10 +157,9 @@ func (j *Jobs) take(now time.Time) (claims []*entry, next time.Duration, roomy b
 		}
 		for q.Len() > 0 && q.running < most && t.claimed < maxClaimed && !q.entries[0].due.After(now) {
 			e := heap.Pop(q).(*entry)
-			e.busy = true
 			q.running++
 			t.claimed++
-			claims = append(claims, e)
+			claims = append(claims, t.hold(e))
 		}
 		if q.Len() > 0 && q.running < most && t.claimed < maxClaimed {
 			next = min(next, q.entries[0].due.Sub(now))
@@ -179,11 +178,11 @@ func (j *Jobs) noteMissing(q *queue, now time.Time) {
 		}
 	}
 	for _, e := range es {
-		j.table.hold(e)
-		job, after, attempted := e.Job, e.revision, e.attempted
+		c := j.table.hold(e)
 		j.writers.add(func() {
+			job, after := c.job, c.after
 			job.State, job.Host, job.Reason, job.Next = store.JobWaiting, "", dispatch.ReasonNotInstalled, now.UTC()
-			revision, err := after, j.load(&job, attempted)
+			revision, err := after, j.load(&job, c.attempted)
 			if err == nil {
 				err = j.once(func(ctx context.Context) (err error) {
 					revision, err = j.o.Store.PutJob(ctx, job, after)
@@ -239,31 +238,29 @@ func (j *Jobs) release(e *entry, job store.Job, after, revision store.Revision, 
 }
 
 // attempt runs a job that take has claimed in the table.
-func (j *Jobs) attempt(e *entry) {
-	j.mu.Lock()
-	job, after, attempted, deliver := e.Job, e.revision, e.attempted, e.deliver
-	j.mu.Unlock()
-	revision, err := j.run(&job, after, attempted, deliver)
+func (j *Jobs) attempt(c claim) {
+	job := c.job
+	revision, err := j.run(&job, c)
 	j.mu.Lock()
 	j.table.claimed--
 	j.table.queue(job.App).running--
 	j.mu.Unlock()
-	j.release(e, job, after, revision, err)
+	j.release(c.entry, job, c.after, revision, err)
 }
 
 // run claims a job in the store and does its work. It returns the revision of
 // the record as job then is; ErrFenced says that the record is somebody else's,
 // or gone.
-func (j *Jobs) run(job *store.Job, after store.Revision, attempted bool, deliver func(apps.Invocation)) (store.Revision, error) {
-	if err := j.load(job, attempted); err != nil {
+func (j *Jobs) run(job *store.Job, c claim) (store.Revision, error) {
+	if err := j.load(job, c.attempted); err != nil {
 		j.pause(jittered(followPause))
-		return after, err
+		return c.after, err
 	}
 	before := *job
 	job.State, job.Host, job.Next = store.JobRunning, j.o.HostID, time.Time{}
-	var claim store.Revision
+	var claimed store.Revision
 	err := j.once(func(ctx context.Context) (err error) {
-		claim, err = j.o.Store.PutJob(ctx, *job, after)
+		claimed, err = j.o.Store.PutJob(ctx, *job, c.after)
 		return err
 	})
 	if err != nil {
@@ -271,25 +268,25 @@ func (j *Jobs) run(job *store.Job, after store.Revision, attempted bool, deliver
 		if !errors.Is(err, store.ErrFenced) {
 			j.pause(jittered(followPause))
 		}
-		return after, err
+		return c.after, err
 	}
 	done, a := j.invoke(job)
-	if done || j.finish(job, &a, deliver) {
+	if done || j.finish(job, &a, c.deliver) {
 		err := j.store("drop", func(ctx context.Context) error {
-			return j.o.Store.DropJob(ctx, job.App, job.Conversation, claim)
+			return j.o.Store.DropJob(ctx, job.App, job.Conversation, claimed)
 		})
 		if err == nil || inVain(err) {
 			err = store.ErrFenced // it is gone, which the follower tells
 		}
-		return claim, err
+		return claimed, err
 	}
 	if ended(a) { // and its result is not kept: the claim stays, to be found
-		return claim, j.ctx.Err()
+		return claimed, j.ctx.Err()
 	}
 	j.next(job, a)
-	revision := claim
+	revision := claimed
 	err = j.store("record", func(ctx context.Context) error {
-		r, err := j.o.Store.PutJob(ctx, *job, claim)
+		r, err := j.o.Store.PutJob(ctx, *job, claimed)
 		if err == nil {
 			revision = r
 		}

@@ -187,10 +187,21 @@ func (t *table) queue(app string) *queue {
 	return q
 }
 
+// claim is what was known of an entry when it was taken up. Only with that may
+// its record be gone on from: what is told meanwhile is another's doing.
+type claim struct {
+	entry     *entry
+	job       store.Job
+	after     store.Revision
+	attempted bool
+	deliver   func(apps.Invocation)
+}
+
 // hold makes e busy, out of every queue.
-func (t *table) hold(e *entry) {
+func (t *table) hold(e *entry) claim {
 	e.busy = true
 	t.withdraw(e)
+	return claim{e, e.Job, e.revision, e.attempted, e.deliver}
 }
 
 // release ends what hold began. after is the revision that was gone on from:
