@@ -26,6 +26,7 @@ var commands = []func() *cobra.Command{
 	newCheckCommand,
 	newStreamCommand,
 	newAppCommand,
+	newJobsCommand,
 	newBenchCommand,
 	newDemoCommand,
 	newVersionCommand,
