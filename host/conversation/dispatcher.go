@@ -45,6 +45,8 @@ type Mailboxes interface {
 }
 
 var (
+	_ Store     = (*store.Store)(nil)
+	_ Jobs      = (*jobs.Jobs)(nil)
 	_ Mailboxes = (*dispatch.Session)(nil)
 )
 

@@ -178,6 +178,7 @@ func (s *session) completed(w jobs.Work) {
 		told.client.Conversation(whole.ID, StateCompleted, whole)
 	}
 	answered := s.owner.o.Jobs.Start(w)
+	s.owner.inHand.add(whole.ID, answered)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,9 +194,7 @@ func (s *session) completed(w jobs.Work) {
 	}
 	waiting := s.due[:0]
 	for _, d := range append(s.due, answered) {
-		select {
-		case <-d:
-		default:
+		if !isClosed(d) {
 			waiting = append(waiting, d)
 		}
 	}

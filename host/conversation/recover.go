@@ -66,17 +66,25 @@ func (m *Sessions) Recover(ctx context.Context, alive func(host string) bool) er
 	return errors.Join(errs...)
 }
 
-// recover takes over one session of which held is unfinished, oldest first.
+// recover takes over what one session has unfinished, oldest first.
 func (m *Sessions) recover(ctx context.Context, held []store.Held) error {
 	s, release, busy, err := m.tryTake(held[0].Conversation.Session)
-	if s != nil || busy != nil || err != nil {
-		return err // somebody here has it
+	if err != nil || busy != nil {
+		return err // busy: a stream is resuming it
 	}
-	defer release()
+	if s == nil {
+		defer release()
+	}
 	var completed []string
 	for _, h := range held {
 		if !h.Closing {
+			if s != nil {
+				return nil // it goes on here
+			}
 			return m.adopt(ctx, h, completed) // a session has one open conversation, and it is its last
+		}
+		if m.inHand.has(h.Conversation.ID) || s != nil && s.isCompleting(h.Conversation.ID) {
+			continue
 		}
 		if err := m.completeLeft(ctx, h); err != nil {
 			return err
@@ -84,6 +92,13 @@ func (m *Sessions) recover(ctx context.Context, held []store.Held) error {
 		completed = append(completed, h.Conversation.ID)
 	}
 	return nil
+}
+
+// isCompleting reports whether the journal has yet to complete a conversation.
+func (s *session) isCompleting(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.completing, func(c *conversation) bool { return c.head.ID == id })
 }
 
 // completeLeft completes a conversation whose last part is stored, unless that
@@ -99,7 +114,7 @@ func (m *Sessions) completeLeft(ctx context.Context, h store.Held) error {
 	}
 	w := jobs.Work{Conversation: h.Conversation, Held: h}
 	w.Held.Conversation.Segments = nil
-	m.o.Jobs.Start(w) // what becomes of it is kept, whenever that is
+	m.inHand.add(h.Conversation.ID, m.o.Jobs.Start(w))
 	return nil
 }
 

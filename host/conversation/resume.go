@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,11 +96,25 @@ func (s *session) resume(r StartRequest, c Client) (*Attachment, error) {
 	if err := s.owner.regain(s); err != nil {
 		return nil, err
 	}
+	s.amend(r)
 	a := s.attach(c)
 	s.catchUp()
 	s.owner.metrics.resumed.WithLabelValues("memory").Inc()
 	s.owner.log.Debug("session resumed", "session", s.id)
 	return a, nil
+}
+
+// amend has what the start of a stream that resumes the session says hold for
+// the conversations that begin after. mu is held.
+func (s *session) amend(r StartRequest) {
+	q := &s.request
+	q.Language, q.Source = cmp.Or(r.Language, q.Language), cmp.Or(r.Source, q.Source)
+	if r.Metadata != nil {
+		q.Metadata = r.Metadata
+	}
+	if c := s.current; !c.opened {
+		c.head.Language, c.head.Source, c.head.Metadata = q.Language, q.Source, q.Metadata
+	}
 }
 
 // resumeStored resumes a session that is not here, but in the store.
@@ -129,7 +144,7 @@ func (m *Sessions) resumeStored(ctx context.Context, r StartRequest, c Client) (
 	}
 	s := m.restore(last)
 	for _, h := range held {
-		if h.Completed {
+		if h.Completed || h.Settled {
 			s.noteCompleted(h.Conversation.ID, false)
 		}
 	}
@@ -140,6 +155,7 @@ func (m *Sessions) resumeStored(ctx context.Context, r StartRequest, c Client) (
 		return nil, err
 	}
 	s.countRestored()
+	s.amend(r)
 	a := s.attach(c)
 	s.catchUp()
 	m.metrics.resumed.WithLabelValues("store").Inc()

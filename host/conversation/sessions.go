@@ -65,6 +65,7 @@ type Sessions struct {
 	metrics *metrics
 	results *results
 	ids     ids
+	inHand  inHand
 
 	ctx    context.Context // ends when Close or Flush gives up on the store
 	cancel context.CancelFunc
@@ -138,8 +139,8 @@ type StartRequest struct {
 	Session string        // to resume; empty begins a new one
 	Audio   *audio.Format // nil: the session has transcripts only
 
-	// These are the session's from its beginning; a stream that resumes it
-	// changes nothing in them.
+	// What a stream that resumes a session gives of these holds for the
+	// conversations that begin after; what it leaves out stays as it was.
 	Language string // BCP 47
 	Source   string
 	Metadata map[string]string // not changed after
