@@ -261,3 +261,33 @@ func TestEarlierJobsOfAnAppGoFirst(t *testing.T) {
 		}
 	})
 }
+
+// Who follows is told of the last change of a job only: it may never hear of
+// one that has come and gone.
+func TestJobsThatEndUntoldAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		h := &host{store: &connection{memory: m, deaf: true}, dispatch: newDispatch(func(_, _ string, n int) dispatch.Attempt {
+			if n == 1 {
+				return ended(plugins.AppError)
+			}
+			return ended(plugins.OK)
+		})}
+		h.start(t, jobs.Options{})
+		defer h.close(t)
+		<-h.begin(m.add("c1", "a"))
+		<-h.begin(m.add("c2", "a"))
+		synctest.Wait()
+		other := &connection{memory: m}
+		if err := other.DropJob(t.Context(), "a", "c2", m.jobs[id{"a", "c2"}].revision); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if len(h.dispatch.called("a", "c1")) != 2 || len(h.dispatch.called("a", "c2")) != 1 {
+			t.Errorf("calls %v", h.dispatch.calls)
+		}
+		if page, err := h.List(jobs.Filter{}, 10, ""); err != nil || len(page.Jobs) != 0 {
+			t.Errorf("still listed: %v (%v)", names(page.Jobs), err)
+		}
+	})
+}
