@@ -181,9 +181,9 @@ func (j *Jobs) noteMissing(q *queue, now time.Time) {
 		c := j.table.hold(e)
 		j.writers.add(func() {
 			job, after := c.job, c.after
-			job.State, job.Host, job.Reason, job.Next = store.JobWaiting, "", dispatch.ReasonNotInstalled, now.UTC()
 			revision, err := after, j.load(&job, c.attempted)
 			if err == nil {
+				job.State, job.Host, job.Reason, job.Next = store.JobWaiting, "", dispatch.ReasonNotInstalled, now.UTC()
 				err = j.once(func(ctx context.Context) (err error) {
 					revision, err = j.o.Store.PutJob(ctx, job, after)
 					return err

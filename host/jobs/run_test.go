@@ -118,17 +118,27 @@ func TestJobsOfAnAppThatIsNotInstalledWait(t *testing.T) {
 		<-h.begin(m.add("c", "a"))
 		synctest.Wait()
 		d.set("a", &dispatch.Room{Deferred: dispatch.ReasonNotInstalled})
+		d.set("b", &dispatch.Room{Deferred: dispatch.ReasonNotInstalled})
+		// One that a host that died was running when the app was removed.
+		if _, err := (&connection{memory: m}).PutJob(t.Context(), store.Job{
+			App: "b", Conversation: "c", State: store.JobRunning, Host: "h9", Attempts: 1, Last: &store.Attempt{Outcome: "trap"},
+		}, 0); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(24 * time.Hour)
+		if job := m.job("b", "c"); job.State != store.JobWaiting || job.Reason != "not_installed" || job.Host != "" || job.Attempts != 1 || job.Last == nil {
+			t.Errorf("of the dead host: %+v", job)
+		}
 		if job := m.job("a", "c"); job.State != store.JobWaiting || job.Reason != "not_installed" || job.Attempts != 1 || job.Last == nil {
 			t.Errorf("%+v, want it waiting with its attempt kept", job)
 		}
-		if got := len(m.puts()); got != 2 {
+		if got := len(m.puts()); got != 4 {
 			t.Errorf("records written: %q, want it said once", m.puts())
 		}
 		d.set("a", nil)
 		h.Wake()
 		synctest.Wait()
-		if len(d.called("a", "c")) != 2 || len(m.recorded()) != 0 {
+		if len(d.called("a", "c")) != 2 || len(m.recorded()) != 1 {
 			t.Errorf("once installed: %d calls, records %q", len(d.called("a", "c")), m.recorded())
 		}
 	})
