@@ -21,7 +21,10 @@ import (
 const configFlagUsage = "the configuration `FILE`"
 
 func newServeCommand() *cobra.Command {
-	var path string
+	var (
+		path     string
+		takeOver bool
+	)
 	cmd := &cobra.Command{
 		Use:   "serve [flags]",
 		Short: "Run the host",
@@ -29,21 +32,30 @@ func newServeCommand() *cobra.Command {
 completes the open conversations and finishes what runs, within the time that
 "drain" sets, and exits 0. A second signal ends it at once.
 
+With -take-over it first loads its apps, then takes the listening socket of the
+host that runs in the same data_dir, which drains and exits, and goes on where
+that one stopped: an upgrade refuses no connection. Where no host runs, it
+starts like any other.
+
 Values come from the defaults, then the configuration file, then environment
 variables (AURICLE_LISTEN for "listen", AURICLE_POOL_WORKERS for "workers" in
 "pool"), then these flags.`,
 		Example: `  auricle serve -config config.hcl
-  auricle serve -config config.hcl -listen 127.0.0.1:8000 -log-level debug`,
+  auricle serve -config config.hcl -listen 127.0.0.1:8000 -log-level debug
+  auricle serve -config config.hcl -take-over`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(path, cmd.Flags(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), c, newLogger(c, cmd.ErrOrStderr()))
+			return serve(cmd.Context(), host.Options{
+				Config: c, Logger: newLogger(c, cmd.ErrOrStderr()), Version: version().Version, Compiler: compiler, TakeOver: takeOver,
+			})
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", "config.hcl", configFlagUsage)
+	cmd.Flags().BoolVar(&takeOver, "take-over", false, "take the turn of the host that runs in the same data_dir, refusing no connection")
 	config.AddFlags(cmd.Flags())
 	return cmd
 }
@@ -72,11 +84,12 @@ func newLogger(c config.Config, w io.Writer) hclog.Logger {
 }
 
 // serve runs a host until ctx ends, a signal comes, or it fails.
-func serve(ctx context.Context, c config.Config, log hclog.Logger) error {
+func serve(ctx context.Context, o host.Options) error {
+	c, log := o.Config, o.Logger
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	h, err := host.New(ctx, host.Options{Config: c, Logger: log, Version: version().Version, Compiler: compiler})
+	h, err := host.New(ctx, o)
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):
@@ -91,9 +104,12 @@ func serve(ctx context.Context, c config.Config, log hclog.Logger) error {
 	served := make(chan error, 1)
 	go func() { served <- h.Serve() }() // ends with Shutdown; waited for below
 	select {
+	case <-h.Taken():
+		stop()
 	case err = <-served:
 		stop()
-		served <- nil // it failed by itself: there is nothing more to wait for
+		served <- err // it failed by itself: there is nothing more to wait for
+		err = nil
 	case <-ctx.Done():
 		stop() // from here on, a signal has its usual effect
 		log.Info("shutting down; a second signal ends at once", "within", c.Drain)
