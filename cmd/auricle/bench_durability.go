@@ -90,7 +90,9 @@ func printCrash(w io.Writer, r durability.CrashReport) error {
 	fmt.Fprintf(w, "%d CPUs, %s/%s, %s; fault: %s, %d times, beside %d clients that talk\n\n",
 		r.Machine.CPUs, r.Machine.OS, r.Machine.Arch, r.Machine.Go, r.Fault, r.Kills, r.Clients)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(what string, total, bad int, how string) { fmt.Fprintf(tw, "%s\t%d\t%d\t %s\n", what, total, bad, how) }
+	row := func(what string, total, bad int, how string) {
+		fmt.Fprintf(tw, "%s\t%d\t%d\t %s\n", what, total, bad, how)
+	}
 	row("acknowledged segments", r.AckedSegments, r.LostSegments, "lost")
 	row("", r.AckedSegments, r.RepeatedSegments, "in two conversations")
 	row("completed conversations", r.Conversations, r.LostConversation, "lost")
@@ -141,7 +143,9 @@ func printCluster(w io.Writer, r durability.ClusterReport) error {
 	fmt.Fprintf(w, "%d CPUs, %s/%s, %s; %d hosts on %d NATS servers, one host killed beside %d clients that talk\n\n",
 		r.Machine.CPUs, r.Machine.OS, r.Machine.Arch, r.Machine.Go, r.Hosts, r.NATSServers, r.Clients)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(what string, total, bad int, how string) { fmt.Fprintf(tw, "%s\t%d\t%d\t %s\n", what, total, bad, how) }
+	row := func(what string, total, bad int, how string) {
+		fmt.Fprintf(tw, "%s\t%d\t%d\t %s\n", what, total, bad, how)
+	}
 	row("acknowledged segments", r.AckedSegments, r.LostSegments, "lost")
 	row("", r.AckedSegments, r.RepeatedSegments, "in two conversations")
 	row("completed conversations", r.Conversations, r.LostConversation, "lost")
