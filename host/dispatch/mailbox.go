@@ -27,9 +27,7 @@ type mailbox struct {
 	audio     bool       // queue holds an itemAudio
 	reader    *audio.Reader
 	lost      int64 // bytes taken from reader and dropped since the last audio event
-	owed      int   // conversation events that have not had their last word, wherever they are
-
-	over bool // nothing will run any more
+	over      bool  // nothing will run any more
 
 	// state is what the app keeps for the session. It belongs to the running
 	// task, and at the end to the one for whom ends is true, who closes it.
@@ -45,35 +43,28 @@ const (
 	itemConversation                 // conversation's audio up to here goes first; then the conversation event
 )
 
-// item is what a mailbox has to do. It has one owner at a time: a queue, a
-// task, a lane's parked list or the timers.
+// item is what a mailbox has to do. It has one owner at a time: a queue or a
+// task.
 type item struct {
 	kind         itemKind
 	m            *mailbox
 	conversation string
 	transcript   *pendingTranscript // itemTranscript
 	payload      []byte             // itemConversation
-	attempts     int                // itemConversation: tries that have ended
-	answer       *answer            // itemFlush, itemConversation; nil once given
+	answers      *answers           // itemFlush, itemConversation
 }
 
-// answer counts those who have still to answer a Session.Complete.
-type answer struct {
+// answers are those that a Session.Complete waits for.
+type answers struct {
+	call func(Attempt)
 	due  atomic.Int64
-	done chan struct{}
+	done chan struct{} // closed when none is due any more
 }
 
-func (a *answer) give() {
+// give counts one that has been given.
+func (a *answers) give() {
 	if a.due.Add(-1) == 0 {
 		close(a.done)
-	}
-}
-
-// answered tells Session.Complete, once, that it has its first answer.
-func (it *item) answered() {
-	if it.answer != nil {
-		it.answer.give()
-		it.answer = nil
 	}
 }
 
@@ -178,8 +169,9 @@ func (m *mailbox) queueAudio() {
 	m.queue = append(m.queue, &item{kind: itemAudio, m: m})
 }
 
-// put adds an event that is due. It is never refused: the caller has entered
-// it in the Dispatcher's tally, which is left when it is settled.
+// put adds an item that is due. It is never refused: the lane's take has let
+// it in, and the caller has entered it in the Dispatcher's tally, which is left
+// when it is answered.
 func (m *mailbox) put(it *item) {
 	m.mu.Lock()
 	m.queue = append(m.queue, it)
@@ -188,26 +180,10 @@ func (m *mailbox) put(it *item) {
 	m.tell(gaps)
 }
 
-// owe counts a conversation event whose last word is to come; settled is
-// called with it.
-func (m *mailbox) owe() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.owed++
-}
-
-func (m *mailbox) settled() {
-	m.mu.Lock()
-	m.owed--
-	over := m.ends()
-	m.mu.Unlock()
-	m.giveBack(over)
-}
-
 // ends reports, once, that the session is closed and nothing of it will run
 // any more. The caller holds m.mu, and calls giveBack without it.
 func (m *mailbox) ends() bool {
-	if !m.closed || m.scheduled || m.owed > 0 || m.over {
+	if !m.closed || m.scheduled || m.over {
 		return false
 	}
 	m.over = true
@@ -292,9 +268,11 @@ func (m *mailbox) take() (w work, ok bool, gaps []Gap) {
 		case itemTranscript:
 			return work{m: m, kind: event.KindTranscript, conversation: it.conversation, transcript: it.transcript.event()}, true, nil
 		case itemConversation:
+			m.lane.gone()
 			return work{m: m, kind: event.KindConversation, conversation: it.conversation, item: it}, true, nil
 		case itemFlush:
-			it.answered()
+			m.lane.gone()
+			it.answers.give()
 			m.lane.d.work.leave()
 		}
 	}

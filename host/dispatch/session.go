@@ -3,6 +3,7 @@ package dispatch
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -21,13 +22,9 @@ type SessionOptions struct {
 	// it is lost, and they are told.
 	Recovered bool
 
-	// Deliver gets each finished invocation of this session; for one app in
-	// order, and before its next event begins. It is called on a worker and must
-	// not block. A failed attempt of a conversation event that will be tried again
-	// has Final false. A conversation event that is given up has Final true and an
-	// outcome other than ok (apps.Dropped when it could not be called at all, for
-	// example at shutdown): the caller stores and reports it. Deliver goes on being
-	// called for conversation events after Session.Close. Nil discards.
+	// Deliver gets each finished invocation with a realtime event of this session;
+	// for one app in order, and before its next event begins. It is called on a
+	// worker and must not block. Nil discards.
 	Deliver func(apps.Invocation)
 
 	// Gap is told what was dropped, once for each drop and so maybe often: the
@@ -44,7 +41,7 @@ type Gap struct {
 	Reason   string // one of the Reason constants
 }
 
-// The reasons of a Gap.
+// The reasons of a Gap, and for which an Attempt is deferred.
 const (
 	ReasonBufferFull    = "buffer_full"    // the session's audio buffer was full
 	ReasonMailboxFull   = "mailbox_full"   // the app lags behind this session's transcript
@@ -53,6 +50,7 @@ const (
 	ReasonSessionClosed = "session_closed" // the session closed before the event's turn came
 	ReasonShutdown      = "shutdown"       // the host is shutting down
 	ReasonHostError     = "host_error"     // the event could not be run, by no fault of the app's
+	ReasonNotInstalled  = "not_installed"  // the user has no such app, or it may not have conversations
 )
 
 // Session is the Dispatcher's side of one session: a mailbox for each app that
@@ -181,47 +179,63 @@ func (s *Session) EndAudio(conversation string) {
 	}
 }
 
-// Complete hands a stored conversation to each app that holds conversation,
-// after what is left of its audio and transcript. It never drops. It must come
-// before Close. The channel
-// closes when every app of the user has had its transcript and audio up to
-// here, and every one that holds conversation has answered: its first attempt
-// has ended, or its breaker is open.
+// Complete hands a stored conversation to the apps named by due, to each after
+// what is left of its audio and transcript, once. answer is called exactly once
+// for each of them, on a worker or before Complete returns, and must not block.
+// Complete must come before Close. The channel closes when all have been
+// answered, and every other app of the user has had its transcript and audio up
+// to here, if its queue had room for that.
 //
-// An attempt that fails is tried again after 0.5 s, doubling to 30 s, each
-// ±20 %: up to 5 attempts in all where the deadline passed or the host was at
-// fault, up to 2 after another outcome. While the app's breaker is open the
-// event waits, and no attempt is spent. Each attempt is delivered; the last
-// one has Final set.
-func (s *Session) Complete(c event.Conversation) <-chan struct{} {
-	a := &answer{done: make(chan struct{})}
-	a.due.Store(1) // this call's own, given at the end
-	defer a.give()
+// An app that fails is not tried again. It is not run at all, and its Attempt
+// is deferred, while its breaker is open (ReasonBreakerOpen), when Options.Queue
+// events of its wait already (ReasonQueueFull), when the host shuts down before
+// its turn (ReasonShutdown) and when this user has it not (ReasonNotInstalled).
+func (s *Session) Complete(c event.Conversation, due []string, answer func(Attempt)) <-chan struct{} {
+	to := &answers{call: answer, done: make(chan struct{})}
+	to.due.Store(int64(1 + len(due))) // one is this call's own, given at the end
+	defer to.give()
 	if s.buffer != nil {
 		s.buffer.EndConversation(c.ID)
 	}
 	payload, err := json.Marshal(c)
-	for _, m := range s.mailboxes {
+	for _, name := range due {
+		i := slices.IndexFunc(s.mailboxes, func(m *mailbox) bool {
+			return m.lane.name == name && m.lane.app.Holds(event.CapConversation)
+		})
+		if i < 0 {
+			s.d.missing(to, name)
+			continue
+		}
+		m := s.mailboxes[i]
 		switch {
-		case m.lane.app.Holds(event.CapConversation):
-			a.due.Add(1)
-			it := &item{kind: itemConversation, m: m, conversation: c.ID, payload: payload, answer: a}
-			m.owe()
-			if err != nil {
-				m.lane.refuse(it, fmt.Sprintf("the conversation can't be written as JSON: %v", err))
-				continue
-			}
-			if !s.d.work.enter() {
-				m.lane.refuse(it, shutdownText)
-				continue
-			}
-			m.put(it)
-		case m.busy(c.ID) && s.d.work.enter():
-			a.due.Add(1)
-			m.put(&item{kind: itemFlush, m: m, conversation: c.ID, answer: a})
+		case err != nil:
+			m.lane.stats.hostError()
+			m.lane.tell(to, Attempt{Deferred: ReasonHostError, Invocation: apps.Invocation{
+				ID: apps.NewInvocationID(), App: name, Kind: event.KindConversation,
+				UID: s.o.UID, Session: s.o.ID, Conversation: c.ID, At: time.Now(), Outcome: apps.Dropped,
+				Err: fmt.Sprintf("app %q: the conversation can't be written as JSON: %v", name, err),
+			}})
+		case !m.lane.take():
+			m.lane.tell(to, Attempt{Deferred: ReasonQueueFull})
+		case !s.d.work.enter():
+			m.lane.gone()
+			m.lane.tell(to, Attempt{Deferred: ReasonShutdown})
+		default:
+			m.put(&item{kind: itemConversation, m: m, conversation: c.ID, payload: payload, answers: to})
 		}
 	}
-	return a.done
+	for _, m := range s.mailboxes {
+		if slices.Contains(due, m.lane.name) || !m.busy(c.ID) || !m.lane.take() {
+			continue
+		}
+		if !s.d.work.enter() {
+			m.lane.gone()
+			continue
+		}
+		to.due.Add(1)
+		m.put(&item{kind: itemFlush, m: m, conversation: c.ID, answers: to})
+	}
+	return to.done
 }
 
 // Close ends the session: realtime work that waits is dropped and counted,

@@ -126,8 +126,11 @@ func (s *stats) drop(g Gap) {
 	s.dropped[g.Reason]++
 }
 
-func (s *stats) retry()     { s.metrics.retries.WithLabelValues(s.app).Inc() }
-func (s *stats) failed()    { s.metrics.failures.WithLabelValues(s.app).Inc() }
+// deferred counts a conversation event that was put off.
+func (s *stats) deferred(reason string) {
+	s.metrics.deferred.WithLabelValues(s.app, reason).Inc()
+}
+
 func (s *stats) hostError() { s.metrics.hostErrors.WithLabelValues(s.app).Inc() }
 
 func (s *stats) snapshot() AppStats {
