@@ -26,7 +26,7 @@ type Change struct {
 // keeps for sessions. Problems are as of Load. With a Fault among them there
 // is no Change, what was loaded is closed again, and nothing is different.
 //
-// One Plan at a time, followed by its Apply.
+// One Plan at a time, followed by its Apply or Discard.
 func (s *Set) Plan(ctx context.Context, e *plugins.Engine, cs []config.App) (*Change, config.Problems) {
 	running := map[string]*App{}
 	now := s.now()
@@ -35,9 +35,7 @@ func (s *Set) Plan(ctx context.Context, e *plugins.Engine, cs []config.App) (*Ch
 	}
 	next, problems := loadAll(ctx, e, cs, running)
 	if problems.HasFault() {
-		fresh := slices.DeleteFunc(next, func(a *App) bool { return a == nil || a == running[a.Name] })
-		// Nothing runs in them, so that this neither waits nor fails.
-		_ = closeAll(ctx, fresh)
+		discard(next, now)
 		return nil, problems
 	}
 	c := &Change{set: s, next: next}
@@ -66,6 +64,16 @@ func (c *Change) Apply() {
 	c.set.mu.Lock()
 	defer c.set.mu.Unlock()
 	c.set.apps = c.next
+}
+
+// Discard closes what was loaded for a Change that is not to be.
+func (c *Change) Discard() { discard(c.next, c.set.now()) }
+
+// discard closes the apps that are not running.
+func discard(as, running []*App) {
+	fresh := slices.DeleteFunc(slices.Clone(as), func(a *App) bool { return a == nil || slices.Contains(running, a) })
+	// Nothing runs in them, so that this neither waits nor fails.
+	_ = closeAll(context.Background(), fresh)
 }
 
 // is reports whether a is what a block of the configuration asks for, with the
