@@ -24,6 +24,7 @@ type served struct {
 	cmd  *exec.Cmd
 	logs *bufio.Scanner
 	addr string
+	file string // the configuration
 }
 
 // startServe runs auricle serve on a free port until it says that it serves.
@@ -36,7 +37,7 @@ func startServe(t *testing.T, hcl string) *served {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
-	s := &served{t: t, cmd: exec.CommandContext(ctx, "auricle", "serve", "-config", file, "-listen", "127.0.0.1:0")}
+	s := &served{t: t, file: file, cmd: exec.CommandContext(ctx, "auricle", "serve", "-config", file, "-listen", "127.0.0.1:0")}
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -69,9 +70,9 @@ func (s *served) await(text string) string {
 	return ""
 }
 
-func (s *served) signal() {
+func (s *served) signal(sig os.Signal) {
 	s.t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.cmd.Process.Signal(sig); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -85,7 +86,7 @@ func (s *served) wait() error {
 
 func TestServeStopsCleanlyOnSIGTERM(t *testing.T) {
 	s := startServe(t, `data_dir = "data"`)
-	s.signal()
+	s.signal(syscall.SIGTERM)
 	if err := s.wait(); err != nil {
 		t.Errorf("serve ended with %v, want exit code 0", err)
 	}
@@ -127,12 +128,49 @@ func TestServeEndsAtOnceOnASecondSignal(t *testing.T) {
 	case err := <-played:
 		t.Fatalf("the stream ended before its conversation completed: %v", err)
 	}
-	s.signal()
+	s.signal(syscall.SIGTERM)
 	s.await("shutting down")
-	s.signal()
+	s.signal(syscall.SIGTERM)
 	var exit *exec.ExitError
 	if err := s.wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
 		t.Errorf("serve ended with %v, want it ended by the second SIGTERM", err)
 	}
 	<-played
+}
+
+func TestServeReloadsOnSIGHUP(t *testing.T) {
+	s := startServe(t, `data_dir = "data"`)
+	guest, err := filepath.Abs(filepath.Join("seed", "guests", "wait.wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit := func(hcl string) {
+		t.Helper()
+		if err := os.WriteFile(s.file, []byte(hcl), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.signal(syscall.SIGHUP)
+	}
+	edit(`
+		data_dir = "data"
+		app "wait" {
+		  module   = "` + guest + `"
+		  grant    = ["conversation"]
+		  settings = { ms = 1 }
+		}`)
+	s.await("app added: app=wait")
+	s.await("configuration reloaded")
+	edit(`data_dir = 7`)
+	s.await("config.hcl:1:12: data_dir: expected")
+	s.await("nothing was changed")
+	// The flag of the command line still stands before the file.
+	edit(`
+		data_dir = "data"
+		listen   = "127.0.0.1:1"`)
+	s.await("app removed: app=wait")
+	s.await("configuration reloaded: kept=0 added=0 changed=0 removed=1")
+	s.signal(syscall.SIGTERM)
+	if err := s.wait(); err != nil {
+		t.Errorf("serve ended with %v, want exit code 0", err)
+	}
 }
