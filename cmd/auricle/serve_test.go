@@ -84,6 +84,17 @@ func (s *served) wait() error {
 	return s.cmd.Wait()
 }
 
+// waitGuest returns the path of a module that takes its time with
+// conversations.
+func waitGuest(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("seed", "guests", "wait.wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestServeStopsCleanlyOnSIGTERM(t *testing.T) {
 	s := startServe(t, `data_dir = "data"`)
 	s.signal(syscall.SIGTERM)
@@ -93,15 +104,11 @@ func TestServeStopsCleanlyOnSIGTERM(t *testing.T) {
 }
 
 func TestServeEndsAtOnceOnASecondSignal(t *testing.T) {
-	guest, err := filepath.Abs(filepath.Join("seed", "guests", "wait.wasm"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := startServe(t, `
 		data_dir = "data"
 		drain    = "1h"
 		app "wait" {
-		  module   = "`+guest+`"
+		  module   = "`+waitGuest(t)+`"
 		  grant    = ["conversation"]
 		  settings = { ms = 500000 }
 		  limits { wall = "10m" }
@@ -140,10 +147,6 @@ func TestServeEndsAtOnceOnASecondSignal(t *testing.T) {
 
 func TestServeReloadsOnSIGHUP(t *testing.T) {
 	s := startServe(t, `data_dir = "data"`)
-	guest, err := filepath.Abs(filepath.Join("seed", "guests", "wait.wasm"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	edit := func(hcl string) {
 		t.Helper()
 		if err := os.WriteFile(s.file, []byte(hcl), 0o600); err != nil {
@@ -154,7 +157,7 @@ func TestServeReloadsOnSIGHUP(t *testing.T) {
 	edit(`
 		data_dir = "data"
 		app "wait" {
-		  module   = "` + guest + `"
+		  module   = "` + waitGuest(t) + `"
 		  grant    = ["conversation"]
 		  settings = { ms = 1 }
 		}`)
