@@ -42,6 +42,9 @@ type Options struct {
 	Version string       // shown by the HTTP API
 	// Compiler is plugins.Options.Compiler; nil compiles modules in this process.
 	Compiler []string
+	// Reload reads the configuration again, from where Config came from, for
+	// Host.Reload and POST /v1/reload. Nil: it can't be reloaded.
+	Reload func() (config.Config, config.Problems)
 	// TakeOver has New take the listening socket of the host that runs in the
 	// same data directory, which then drains and ends. Where none runs, it is
 	// as if not set.
@@ -63,6 +66,7 @@ type Host struct {
 	sessions *conversation.Sessions
 	streams  *stream.Server
 	http     *http.Server
+	reloads  *reloads
 
 	offer *handover.Offer // of the listener, to the host that takes its turn
 
@@ -91,6 +95,7 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 		taken:    make(chan struct{}),
 		stopping: make(chan struct{}),
 	}
+	h.reloads = newReloads(o, h.stopping)
 	if h.log == nil {
 		h.log = hclog.NewNullLogger()
 	}
@@ -231,9 +236,7 @@ func (h *Host) loadApps(ctx context.Context, o Options) (err error) {
 	if err := problems.Err(); err != nil {
 		return err
 	}
-	for _, p := range problems {
-		h.log.Warn(p.String())
-	}
+	h.logProblems(problems)
 	return nil
 }
 
@@ -269,11 +272,16 @@ func newEngine(ctx context.Context, cacheDir string, compiler []string) (*plugin
 func (h *Host) newServer(metrics prometheus.Gatherer) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/stream", h.streams)
+	var reload func(context.Context) (ReloadReport, error)
+	if h.reloads.read != nil {
+		reload = h.Reload
+	}
 	mux.Handle("/", api.New(api.Options{
 		Store:    h.store,
 		Dispatch: h.dispatch,
 		Apps:     h.apps,
 		Gatherer: metrics,
+		Reload:   reload,
 		Ready:    h.Ready,
 		Version:  h.version,
 		Logger:   h.log.Named("api"),
@@ -367,6 +375,7 @@ func (h *Host) shutdown(ctx context.Context) error {
 	if h.sessions != nil {
 		step("completing the open conversations", h.sessions.Close)
 	}
+	step("waiting for a reload", h.reloads.close)
 	if h.dispatch != nil {
 		step("finishing what runs", h.dispatch.Drain)
 	}

@@ -24,6 +24,7 @@ const (
 var commands = []func() *cobra.Command{
 	newServeCommand,
 	newCheckCommand,
+	newReloadCommand,
 	newStreamCommand,
 	newAppCommand,
 	newBenchCommand,

@@ -31,6 +31,10 @@ func newServeCommand() *cobra.Command {
 completes the open conversations and finishes what runs, within the time that
 "drain" sets, and exits 0. A second signal ends it at once.
 
+SIGHUP, as POST /v1/reload, has it read the configuration again, from the same
+file, variables and flags: apps are added, changed and removed with no stream
+noticing. A configuration with faults changes nothing, and the log says why.
+
 With -take-over it first loads its apps, then takes the listening socket of the
 host that runs in the same data_dir, which drains and exits, and goes on where
 that one stopped: an upgrade refuses no connection. Where no host runs, it
@@ -50,6 +54,7 @@ variables (AURICLE_LISTEN for "listen", AURICLE_POOL_WORKERS for "workers" in
 			}
 			return serve(cmd.Context(), host.Options{
 				Config: c, Logger: newLogger(c, cmd.ErrOrStderr()), Version: version().Version, Compiler: compiler, TakeOver: takeOver,
+				Reload: func() (config.Config, config.Problems) { return readConfig(path, cmd.Flags()) },
 			})
 		},
 	}
@@ -62,7 +67,7 @@ variables (AURICLE_LISTEN for "listen", AURICLE_POOL_WORKERS for "workers" in
 // loadConfig reads the configuration and prints what is wrong with it. The
 // error, when it can't be used, was said already.
 func loadConfig(path string, flags *pflag.FlagSet, stderr io.Writer) (config.Config, error) {
-	c, problems := config.Load(config.LoadOptions{Path: path, Environ: os.Environ(), Flags: flags})
+	c, problems := readConfig(path, flags)
 	for _, p := range problems {
 		fmt.Fprintln(stderr, p)
 	}
@@ -70,6 +75,11 @@ func loadConfig(path string, flags *pflag.FlagSet, stderr io.Writer) (config.Con
 		return c, &exitError{code: exitFault}
 	}
 	return c, nil
+}
+
+// readConfig reads the configuration from where every command has it from.
+func readConfig(path string, flags *pflag.FlagSet) (config.Config, config.Problems) {
+	return config.Load(config.LoadOptions{Path: path, Environ: os.Environ(), Flags: flags})
 }
 
 // newLogger returns the logger that the configuration asks for.
@@ -87,6 +97,10 @@ func serve(ctx context.Context, o host.Options) error {
 	c, log := o.Config, o.Logger
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// One that waits stands for all that come meanwhile: they ask for the same.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 
 	h, err := host.New(ctx, o)
 	var problems config.Problems
@@ -102,6 +116,7 @@ func serve(ctx context.Context, o host.Options) error {
 
 	served := make(chan error, 1)
 	go func() { served <- h.Serve() }() // ends with Shutdown; waited for below
+	defer reloadOn(ctx, hangup, h)()
 	select {
 	case <-h.Taken():
 		stop()
@@ -123,4 +138,23 @@ func serve(ctx context.Context, o host.Options) error {
 		closing = nil
 	}
 	return errors.Join(err, closing, <-served)
+}
+
+// reloadOn has h reload when a signal comes, until ctx ends or the function
+// that it returns is called, which waits for a reload that runs.
+func reloadOn(ctx context.Context, hangup <-chan os.Signal, h *host.Host) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { // ends with ctx; stop waits for it
+		defer close(done)
+		for {
+			select {
+			case <-hangup:
+				_, _ = h.Reload(ctx) // the log says what came of it
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
 }

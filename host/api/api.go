@@ -50,17 +50,18 @@ var (
 	_ Jobs     = (*jobs.Jobs)(nil)
 )
 
-// Options are what the handler shows. All but Ready, Version and Logger are
-// needed.
+// Options are what the handler shows. All but Reload, Ready, Version and
+// Logger are needed.
 type Options struct {
 	Store    Store
 	Dispatch Dispatch
 	Apps     Apps
 	Jobs     Jobs
 	Gatherer prometheus.Gatherer
-	Ready    func() error // why the host does not serve, or nil; errors.Join makes several reasons. nil: always ready
-	Version  string       // shown by /healthz and /v1/apps
-	Logger   hclog.Logger // nil: silent
+	Reload   func(context.Context) (ReloadReport, error) // reads the configuration again and applies it; a config.Problems says why not. nil: there is no such path
+	Ready    func() error                                // why the host does not serve, or nil; errors.Join makes several reasons. nil: always ready
+	Version  string                                      // shown by /healthz and /v1/apps
+	Logger   hclog.Logger                                // nil: silent
 }
 
 // handler answers everything but the stream.
@@ -99,6 +100,9 @@ func New(o Options) http.Handler {
 	h.changes = map[string]http.HandlerFunc{
 		jobsPath + "/retry": h.retryJobs,
 		jobsPath + "/drop":  h.dropJobs,
+	}
+	if o.Reload != nil {
+		h.changes[reloadPath] = h.reload
 	}
 	return withRequestID(h)
 }

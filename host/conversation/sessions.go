@@ -156,7 +156,6 @@ func (m *Sessions) Start(ctx context.Context, r StartRequest, c Client) (*Sessio
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.boxes = boxes
-	s.wantsAudio = r.Audio != nil && boxes.WantsAudio()
 	if s.phase == phaseClosed {
 		boxes.Close()
 		return nil, ErrClosed
