@@ -37,6 +37,7 @@ type App struct {
 	state  event.State      // fresh, unless asked for and granted; "" is fresh
 	limits config.AppLimits // the operator's
 	slots  *notifySlots     // nil: notifications are not rate-limited
+	keeper Keeper           // of recordings; nil: nothing is recorded
 }
 
 // Holds reports whether the app has c: its manifest declares it and the
