@@ -41,6 +41,9 @@ type Options struct {
 	Version string       // shown by the HTTP API
 	// Compiler is plugins.Options.Compiler; nil compiles modules in this process.
 	Compiler []string
+	// Reload reads the configuration again, from where Config came from, for
+	// Host.Reload and POST /v1/reload. Nil: it can't be reloaded.
+	Reload func() (config.Config, config.Problems)
 }
 
 // Host is a running host. It owns everything that it opens, and goes through
@@ -58,6 +61,7 @@ type Host struct {
 	sessions *conversation.Sessions
 	streams  *stream.Server
 	http     *http.Server
+	reloads  *reloads
 
 	ready    chan struct{} // closed once the host serves
 	stopping chan struct{} // closed when Shutdown begins
@@ -82,6 +86,7 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 		ready:    make(chan struct{}),
 		stopping: make(chan struct{}),
 	}
+	h.reloads = newReloads(o, h.stopping)
 	if h.log == nil {
 		h.log = hclog.NewNullLogger()
 	}
@@ -122,9 +127,7 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	for _, p := range problems {
-		h.log.Warn(p.String())
-	}
+	h.logProblems(problems)
 
 	h.dispatch, err = dispatch.New(dispatch.Options{
 		Apps:        h.apps,
@@ -191,11 +194,16 @@ func newEngine(ctx context.Context, cacheDir string, compiler []string) (*plugin
 func (h *Host) newServer(metrics prometheus.Gatherer) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/stream", h.streams)
+	var reload func(context.Context) (ReloadReport, error)
+	if h.reloads.read != nil {
+		reload = h.Reload
+	}
 	mux.Handle("/", api.New(api.Options{
 		Store:    h.store,
 		Dispatch: h.dispatch,
 		Apps:     h.apps,
 		Gatherer: metrics,
+		Reload:   reload,
 		Ready:    h.Ready,
 		Version:  h.version,
 		Logger:   h.log.Named("api"),
@@ -265,6 +273,7 @@ func (h *Host) shutdown(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("shutting down: %s: %w", what, err))
 		}
 	}
+	step("waiting for a reload", h.reloads.close)
 	if h.streams != nil {
 		step("closing the streams", h.streams.Shutdown)
 	}

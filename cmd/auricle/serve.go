@@ -15,7 +15,6 @@ import (
 
 	"github.com/auricle-dev/auricle/host"
 	"github.com/auricle-dev/auricle/host/config"
-	"github.com/auricle-dev/auricle/host/dispatch"
 )
 
 const configFlagUsage = "the configuration `FILE`"
@@ -102,7 +101,7 @@ func serve(ctx context.Context, c config.Config, log hclog.Logger) error {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Drain)
 	defer cancel()
 	closing := h.Shutdown(drain)
-	if errors.Is(closing, dispatch.ErrCutShort) || errors.Is(closing, context.DeadlineExceeded) {
+	if errors.Is(closing, context.DeadlineExceeded) {
 		// What a bounded shutdown cuts short is said, and no fault.
 		log.Warn("drain was too short for everything", "drain", c.Drain, "error", closing)
 		closing = nil

@@ -39,16 +39,17 @@ var (
 	_ Apps     = (*apps.Set)(nil)
 )
 
-// Options are what the handler shows. All but Ready, Version and Logger are
-// needed.
+// Options are what the handler shows. All but Reload, Ready, Version and
+// Logger are needed.
 type Options struct {
 	Store    Store
 	Dispatch Dispatch
 	Apps     Apps
 	Gatherer prometheus.Gatherer
-	Ready    func() error // why the host does not serve, or nil; errors.Join makes several reasons. nil: always ready
-	Version  string       // shown by /healthz and /v1/apps
-	Logger   hclog.Logger // nil: silent
+	Reload   func(context.Context) (ReloadReport, error) // reads the configuration again and applies it; a config.Problems says why not. nil: there is no such path
+	Ready    func() error                                // why the host does not serve, or nil; errors.Join makes several reasons. nil: always ready
+	Version  string                                      // shown by /healthz and /v1/apps
+	Logger   hclog.Logger                                // nil: silent
 }
 
 // handler answers everything but the stream.
@@ -61,7 +62,7 @@ type handler struct {
 const conversationsPath = "/v1/conversations"
 
 // New returns the handler for every path that this package serves. It answers
-// 404 for every other and 405 for every method but GET and HEAD.
+// 404 for every other, and 405 for every method that a path does not take.
 func New(o Options) http.Handler {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
@@ -83,6 +84,10 @@ func New(o Options) http.Handler {
 
 // ServeHTTP routes. net/http's own mux would answer 404 and 405 in plain text.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == reloadPath && h.o.Reload != nil {
+		h.reload(w, r)
+		return
+	}
 	serve, ok := h.routes[r.URL.Path]
 	if !ok {
 		id, under := strings.CutPrefix(r.URL.Path, conversationsPath+"/")

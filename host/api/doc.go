@@ -7,14 +7,15 @@
 //	GET /v1/conversations?uid=&limit=&cursor=       a user's, newest first
 //	GET /v1/conversations/{id}                      one, with what apps made of it
 //	GET /v1/apps                                    every app and the pool
+//	POST /v1/reload                                 read the configuration again
 //
 // Answers are JSON. Whatever goes wrong has one shape,
 // {"error":{"code","message","request_id"}}, and every answer carries its
 // request id as X-Request-Id; the log has it too. Unknown and repeated query
 // parameters are refused, not ignored.
 //
-// It only reads. What it reads it declares as small interfaces, so it depends
-// on no part's inside. [LoopbackOnly] guards a whole server, the stream
+// It reads, and asks the host to reload; it does nothing by itself. What it
+// reads it declares as small interfaces, so it depends on no part's inside. [LoopbackOnly] guards a whole server, the stream
 // included, against web pages that reach it under a name of their own.
 //
 // Concurrency: handlers run on net/http's goroutines; the package starts none

@@ -13,6 +13,9 @@
 // keeps its memory from one event of a session to the next in a SessionState,
 // which dispatch holds for each session.
 //
+// Set.Plan loads what a new configuration changes while the others run, and
+// Change.Apply puts it in force: an app that has not changed stays the same App.
+//
 // Modules are not trusted. Pointers are checked by the engine; JSON is decoded
 // strictly (valid UTF-8, no unknown or repeated fields, nothing behind it,
 // nested at most 64 deep); sizes and counts are bounded; text that a module

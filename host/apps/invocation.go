@@ -36,8 +36,6 @@ type Invocation struct {
 	App                        string
 	Kind                       event.Kind
 	UID, Session, Conversation string
-	Attempt                    int  // from 1; 0 when the app was never called
-	Final                      bool // no further attempt follows; false only for a failed conversation event that will be tried again
 	At                         time.Time
 	Outcome                    plugins.Outcome
 	Err                        string   // for people, `app "x": on transcript: …`; empty when ok. It may hold a user's words
@@ -70,7 +68,6 @@ func NewInvocationID() string {
 // did wrong is in the Invocation; an error says that the invocation could not
 // be judged: ctx ended (ctx.Err()), the app or the engine was closed, no
 // instance could be made, or the app does not hold the event's capability.
-// Attempt is 1 and Final true: whoever tries again sets them.
 //
 // At most one notification in 30 s is let through for an app and user: a
 // further one is answered rate_limited. What counts is an invocation that ends
@@ -121,7 +118,7 @@ func (a *App) handle(ctx context.Context, ev Event, restarted bool, tape *plugin
 	inv := Invocation{
 		ID: NewInvocationID(), App: a.Name, Kind: ev.Kind,
 		UID: ev.UID, Session: ev.Session, Conversation: ev.Conversation,
-		Attempt: 1, Final: true, At: time.Now(), FuelLimit: limits.Fuel, Restarted: restarted,
+		At: time.Now(), FuelLimit: limits.Fuel, Restarted: restarted,
 	}
 	g := &guest{app: a, moment: handling, uid: ev.UID, payload: ev.Payload, outputBytes: maxOutputBytes}
 	if ev.Kind == event.KindConversation {

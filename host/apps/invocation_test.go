@@ -35,7 +35,7 @@ func TestInvocationCarriesWhatTheAppGave(t *testing.T) {
 	if o.App != "notes" || o.Conversation != "c" || o.Event != "transcript" || o.Invocation != inv.ID || o.At.Before(before) {
 		t.Errorf("output %+v", o)
 	}
-	if inv.Outcome != plugins.OK || inv.Err != "" || inv.Attempt != 1 || !inv.Final || inv.App != "notes" || inv.UID != "u" ||
+	if inv.Outcome != plugins.OK || inv.Err != "" || inv.App != "notes" || inv.UID != "u" ||
 		inv.Session != "s" || inv.Kind != event.KindTranscript || inv.Fuel == 0 || inv.FuelLimit != 50_000_000 || inv.Wall <= 0 || inv.MemoryBytes != memoryEnd {
 		t.Errorf("invocation %+v", inv)
 	}

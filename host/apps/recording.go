@@ -89,13 +89,6 @@ type Keeper interface {
 // wants. It must be called before the first Invoke.
 func (a *App) KeepRecordings(k Keeper) { a.keeper = k }
 
-// KeepRecordings calls KeepRecordings of each app.
-func (s *Set) KeepRecordings(k Keeper) {
-	for _, a := range s.apps {
-		a.KeepRecordings(k)
-	}
-}
-
 // tapes are for invocations to be recorded on; most are never looked at.
 var tapes = sync.Pool{New: func() any { return plugins.NewTape(maxAnswerBytes) }}
 
@@ -140,6 +133,7 @@ type recordingBody struct {
 	UID          string           `json:"uid"`
 	Session      string           `json:"session"`
 	Conversation string           `json:"conversation"`
+	Outcome      plugins.Outcome  `json:"outcome"`
 	Text         *string          `json:"payload,omitempty"` // or else
 	Bytes        []byte           `json:"payload_base64,omitempty"`
 	Restarted    bool             `json:"restarted,omitempty"`
@@ -148,7 +142,6 @@ type recordingBody struct {
 	State        event.State      `json:"state"`
 	Continued    bool             `json:"continued,omitempty"`
 	Answers      []byte           `json:"answers_base64"`
-	Outcome      plugins.Outcome  `json:"outcome"`
 	Err          string           `json:"error"`
 	Stack        []string         `json:"stack"`
 	Fuel         uint64           `json:"fuel"`

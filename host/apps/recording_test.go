@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
@@ -296,3 +297,20 @@ func (indifferent) Wants(plugins.Outcome) bool { return false }
 func (indifferent) Keep(*apps.Recording) bool  { return false }
 func (greedy) Wants(plugins.Outcome) bool      { return true }
 func (greedy) Keep(*apps.Recording) bool       { return true }
+
+func TestAppsOfANewConfigurationAreRecordedToo(t *testing.T) {
+	wasm := guestFile(t, "script", allCaps)
+	one := app(t, "one", wasm, event.Capabilities...)
+	s, kept := loadSet(t, one), new(shelf)
+	s.KeepRecordings(kept)
+	change, problems := s.Plan(t.Context(), theEngine(t), []config.App{one, app(t, "two", wasm, event.Capabilities...)})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	change.Apply()
+	for i, a := range s.All() {
+		if inv := new(script).do(opTrap).run(t, a); inv.Replay != inv.ID || len(kept.recordings) != i+1 {
+			t.Errorf("%s of app %s: recording %q", inv.Outcome, a.Name, inv.Replay)
+		}
+	}
+}

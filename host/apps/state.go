@@ -60,6 +60,15 @@ func (s *SessionState) run(ctx context.Context, m *plugins.Module, inv plugins.I
 	return res, err
 }
 
+// Renew returns the state that a session goes on with when its app is replaced
+// by another version: nothing of s, which is closed, and if s held anything,
+// the next invocation is told.
+func (s *SessionState) Renew() SessionState {
+	lost := s.Lost || s.kept != nil
+	s.Close()
+	return SessionState{Lost: lost}
+}
+
 // Close gives back what the state takes. Invoke with it returns an error from
 // then on. It may be called again.
 func (s *SessionState) Close() {

@@ -30,7 +30,7 @@ type Mailboxes interface {
 	Transcript(t event.Transcript)
 	Audio(conversation string, pcm []byte)
 	EndAudio(conversation string)
-	Complete(c event.Conversation) <-chan struct{}
+	Complete(c event.Conversation, due []string, answer func(dispatch.Attempt)) <-chan struct{}
 	Close()
 }
 
@@ -38,6 +38,22 @@ var (
 	_ Store     = (*store.Store)(nil)
 	_ Mailboxes = (*dispatch.Session)(nil)
 )
+
+// complete hands a stored conversation to the apps of its user that may have
+// it, and what they made of it to deliver.
+func complete(boxes Mailboxes, c event.Conversation, deliver func(apps.Invocation)) <-chan struct{} {
+	var due []string
+	for _, a := range boxes.Apps() {
+		if a.Holds(event.CapConversation) {
+			due = append(due, a.Name)
+		}
+	}
+	return boxes.Complete(c, due, func(a dispatch.Attempt) {
+		if a.Deferred == "" {
+			deliver(a.Invocation)
+		}
+	})
+}
 
 // DispatchTo makes d the Dispatcher of Options.
 func DispatchTo(d *dispatch.Dispatcher) Dispatcher { return dispatcher{d} }

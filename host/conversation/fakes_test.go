@@ -138,7 +138,7 @@ func (b *fakeMailboxes) Audio(_ string, pcm []byte) {
 
 func (b *fakeMailboxes) EndAudio(string) { b.note("end audio") }
 
-func (b *fakeMailboxes) Complete(c event.Conversation) <-chan struct{} {
+func (b *fakeMailboxes) Complete(c event.Conversation, _ []string, _ func(dispatch.Attempt)) <-chan struct{} {
 	b.mu.Lock()
 	b.whole = append(b.whole, c)
 	b.mu.Unlock()
@@ -232,7 +232,7 @@ func (d *countingDispatcher) Transcript(event.Transcript)                       
 func (d *countingDispatcher) Audio(_ string, pcm []byte)                          { d.bytes += len(pcm) }
 func (d *countingDispatcher) EndAudio(string)                                     {}
 func (d *countingDispatcher) Close()                                              {}
-func (d *countingDispatcher) Complete(event.Conversation) <-chan struct{} {
+func (d *countingDispatcher) Complete(event.Conversation, []string, func(dispatch.Attempt)) <-chan struct{} {
 	done := make(chan struct{})
 	close(done)
 	return done

@@ -107,7 +107,7 @@ func (s *Session) completed(whole event.Conversation, lastSeq uint64) {
 	s.mu.Lock()
 	s.ack(lastSeq)
 	s.mu.Unlock()
-	answered := s.boxes.Complete(whole)
+	answered := complete(s.boxes, whole, s.deliver)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()

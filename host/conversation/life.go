@@ -55,7 +55,7 @@ func (s *Session) begin(r event.Reason) {
 		s.silenceTimer.Stop()
 	}
 	s.tell().Conversation(c.head.ID, StateCompleting, nil)
-	if s.wantsAudio {
+	if s.boxes.WantsAudio() {
 		s.boxes.EndAudio(c.head.ID)
 	}
 	s.write()

@@ -71,10 +71,10 @@ func newResults(s Store, log hclog.Logger, m *metrics) *results {
 }
 
 // keep queues what is to be stored of an invocation: the outputs of every one
-// that ended ok, and the final failure of a completion.
+// that ended ok, and the failure of a completion.
 func (r *results) keep(inv apps.Invocation) {
 	durable := inv.Kind == event.KindConversation
-	if inv.Outcome == plugins.OK && len(inv.Outputs) == 0 || inv.Outcome != plugins.OK && !(durable && inv.Final) {
+	if inv.Outcome == plugins.OK && len(inv.Outputs) == 0 || inv.Outcome != plugins.OK && !durable {
 		return
 	}
 	res := result{
@@ -82,7 +82,7 @@ func (r *results) keep(inv apps.Invocation) {
 		durable:      durable,
 		Result: store.Result{
 			App: inv.App, Event: inv.Kind.String(), Invocation: inv.ID, Outcome: string(inv.Outcome),
-			Error: inv.Err, Attempt: inv.Attempt, Outputs: inv.Outputs,
+			Error: inv.Err, Attempt: 1, Outputs: inv.Outputs,
 		},
 	}
 	for _, o := range inv.Outputs {

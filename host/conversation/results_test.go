@@ -42,16 +42,15 @@ func TestResultsAreStoredWithoutHoldingUpAWorker(t *testing.T) {
 	})
 }
 
-func TestOnlyTheFinalFailureOfACompletionIsStored(t *testing.T) {
+func TestOnlyTheFailureOfACompletionIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, conversation.Options{})
 		r.start(nil)
 		deliver := r.dispatch.last().o.Deliver
-		deliver(apps.Invocation{ID: "1", App: "a", Kind: event.KindConversation, Outcome: plugins.Trap, Attempt: 1, Err: "x"})
-		deliver(apps.Invocation{ID: "2", App: "a", Kind: event.KindConversation, Outcome: plugins.Trap, Attempt: 2, Err: "x", Final: true})
-		deliver(apps.Invocation{ID: "3", App: "a", Kind: event.KindTranscript, Outcome: plugins.Trap, Attempt: 1, Err: "x", Final: true})
+		deliver(apps.Invocation{ID: "2", App: "a", Kind: event.KindConversation, Outcome: plugins.Trap, Err: "x"})
+		deliver(apps.Invocation{ID: "3", App: "a", Kind: event.KindTranscript, Outcome: plugins.Trap, Err: "x"})
 		r.close()
-		if got := r.store.results; len(got) != 1 || got[0].Invocation != "2" || got[0].Outcome != "trap" || got[0].Error != "x" || got[0].Attempt != 2 {
+		if got := r.store.results; len(got) != 1 || got[0].Invocation != "2" || got[0].Outcome != "trap" || got[0].Error != "x" || got[0].Attempt != 1 {
 			t.Errorf("got %+v", got)
 		}
 	})

@@ -36,8 +36,7 @@ type Session struct {
 	owner      *Sessions
 	id         string
 	request    StartRequest
-	frameBytes int  // of one sample of all channels; 0 without audio
-	wantsAudio bool // an app of the user's holds audio
+	frameBytes int // of one sample of all channels; 0 without audio
 	boxes      Mailboxes
 	scratch    []byte // converted audio; belongs to the stream's goroutine
 
@@ -90,7 +89,7 @@ func (s *Session) Audience() string {
 	switch {
 	case s.request.Audio == nil:
 		return "none"
-	case s.wantsAudio:
+	case s.boxes.WantsAudio():
 		return "buffered"
 	}
 	return "discarded"
@@ -145,8 +144,8 @@ func (s *Session) Audio(frame []byte) error {
 	if len(frame)%s.frameBytes != 0 {
 		return refuse(CodeHalfSample, 0, "a frame of %d bytes is not whole samples: send a multiple of %d bytes (%s); the frame was not taken", len(frame), s.frameBytes, *s.request.Audio)
 	}
-	pcm := frame
-	if s.wantsAudio {
+	pcm, wanted := frame, s.boxes.WantsAudio()
+	if wanted {
 		var err error
 		if pcm, err = s.request.Audio.AppendMono(s.scratch[:0], frame); err != nil {
 			return refuse(CodeHalfSample, 0, "%v; the frame was not taken", err)
@@ -170,7 +169,7 @@ func (s *Session) Audio(frame []byte) error {
 	s.audioBytes += int64(len(frame))
 	s.owner.metrics.audioReceived.Add(float64(len(frame)))
 	s.ackSoon()
-	if s.wantsAudio {
+	if wanted {
 		s.boxes.Audio(s.current.head.ID, pcm)
 	} else {
 		s.owner.metrics.audioDiscarded.Add(float64(len(frame)))

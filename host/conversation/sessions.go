@@ -13,7 +13,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/sdk/event"
@@ -157,7 +156,6 @@ func (m *Sessions) Start(ctx context.Context, r StartRequest, c Client) (*Sessio
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.boxes = boxes
-	s.wantsAudio = r.Audio != nil && boxes.WantsAudio()
 	if s.phase == phaseClosed {
 		boxes.Close()
 		return nil, ErrClosed
@@ -218,10 +216,8 @@ func (m *Sessions) Recover(ctx context.Context) error {
 		m.log.Info("recovered a conversation that was left open", "conversation", c.ID, "segments", len(c.Segments))
 		boxes := m.o.Dispatch.Open(dispatch.SessionOptions{
 			UID: c.UID, ID: c.Session, Language: c.Language, Recovered: true,
-			Deliver: func(inv apps.Invocation) { m.results.keep(inv) },
-			Gap:     func(dispatch.Gap) {},
 		})
-		boxes.Complete(c) // the apps' answers are kept whenever they come
+		complete(boxes, c, m.results.keep) // the apps' answers are kept whenever they come
 		boxes.Close()
 	}
 	return errors.Join(errs...)

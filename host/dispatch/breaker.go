@@ -6,6 +6,7 @@ import "time"
 const (
 	breakerFailures = 5
 	breakerOpenFor  = 30 * time.Second
+	probeWait       = time.Second // until a half-open one is asked again
 )
 
 // breaker stops calls of an app that keeps failing. It is closed until
@@ -71,6 +72,20 @@ func (b *breaker) settle(now time.Time, v verdict, probe bool) (changed bool) {
 	}
 	b.tripped, b.until = true, now.Add(breakerOpenFor)
 	return true
+}
+
+// next returns when it may let an invocation through: now, or later. While the
+// probe runs nobody knows: it is to be asked again in probeWait.
+func (b *breaker) next(now time.Time) time.Time {
+	switch {
+	case !b.tripped:
+		return now
+	case b.probing:
+		return now.Add(probeWait)
+	case b.until.After(now):
+		return b.until
+	}
+	return now
 }
 
 // state returns "closed", "open" or "half_open".

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,8 @@ import (
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 // answers returns a does that ends invocations so, in turn; then ok.
@@ -30,90 +33,109 @@ func answers(os ...plugins.Outcome) func(context.Context, apps.Event) (plugins.O
 	}
 }
 
-func TestCompletionIsTriedAgain(t *testing.T) {
-	const slow, bad = plugins.DeadlineExceeded, plugins.Trap
-	const host = plugins.Outcome("") // the host's fault
+func TestConversationRunsOnceAndIsAnsweredOnce(t *testing.T) {
 	for _, c := range []struct {
-		name     string
-		outcomes []plugins.Outcome
-		want     []string // attempt, outcome, "." when final
+		outcome plugins.Outcome // "": the host's fault
+		want    dispatch.Attempt
 	}{
-		{"ok at once", nil, []string{"1 ok."}},
-		{"deadline five times", []plugins.Outcome{slow, slow, slow, slow, slow}, []string{"1 deadline_exceeded", "2 deadline_exceeded", "3 deadline_exceeded", "4 deadline_exceeded", "5 deadline_exceeded."}},
-		{"host error five times", []plugins.Outcome{host, host, host, host, host}, []string{"1 dropped", "2 dropped", "3 dropped", "4 dropped", "5 dropped."}},
-		{"host error then ok", []plugins.Outcome{host}, []string{"1 dropped", "2 ok."}},
-		{"trap twice", []plugins.Outcome{bad, bad}, []string{"1 trap", "2 trap."}},
-		{"trap then ok", []plugins.Outcome{bad}, []string{"1 trap", "2 ok."}},
-		{"fuel twice", []plugins.Outcome{plugins.FuelExhausted, plugins.FuelExhausted}, []string{"1 fuel_exhausted", "2 fuel_exhausted."}},
-		{"memory twice", []plugins.Outcome{plugins.MemoryExceeded, plugins.MemoryExceeded}, []string{"1 memory_exceeded", "2 memory_exceeded."}},
-		{"app error twice", []plugins.Outcome{plugins.AppError, plugins.AppError}, []string{"1 app_error", "2 app_error."}},
-		{"deadlines then trap", []plugins.Outcome{slow, slow, bad}, []string{"1 deadline_exceeded", "2 deadline_exceeded", "3 trap."}},
+		{plugins.OK, dispatch.Attempt{App: "a", Invocation: apps.Invocation{Outcome: plugins.OK}}},
+		{plugins.Trap, dispatch.Attempt{App: "a", Invocation: apps.Invocation{Outcome: plugins.Trap, Err: "it failed"}}},
+		{plugins.DeadlineExceeded, dispatch.Attempt{App: "a", Invocation: apps.Invocation{Outcome: plugins.DeadlineExceeded, Err: "it failed"}}},
+		{"", dispatch.Attempt{App: "a", Deferred: dispatch.ReasonHostError, Invocation: apps.Invocation{
+			Outcome: apps.Dropped, Err: `app "a": on conversation: it could not be run, by a fault of the host's: no instance could be made`,
+		}}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(string(c.outcome), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := &fakeApp{name: "a", caps: conversationOnly, does: answers(c.outcomes...)}
+				a := &fakeApp{name: "a", caps: conversationOnly, does: answers(c.outcome)}
 				d := start(t, dispatch.Options{}, a)
-				var l listener
-				s := d.Open(l.options("u", "s"))
-				done := s.Complete(event.Conversation{ID: "c", UID: "u"})
+				s := d.Open(dispatch.SessionOptions{UID: "u", ID: "s"})
+				var got []dispatch.Attempt
+				done := s.Complete(event.Conversation{ID: "c", UID: "u"}, []string{"a"}, func(a dispatch.Attempt) { got = append(got, a) })
 				synctest.Wait()
 				if !isDone(done) {
-					t.Error("the channel is open after the first attempt")
+					t.Error("the channel is open after the answer")
 				}
-				s.Close() // retries go on
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-				defer cancel()
-				if err := d.Drain(ctx); err != nil {
+				s.Close()
+				if err := d.Drain(t.Context()); err != nil {
 					t.Error(err)
 				}
-				var got []string
-				for _, inv := range l.invocations() {
-					text := fmt.Sprint(inv.Attempt, " ", inv.Outcome)
-					if inv.Final {
-						text += "."
-					}
-					got = append(got, text)
+				if len(got) != 1 || len(a.called()) != 1 {
+					t.Fatalf("answered %d times and called %d times, want once each", len(got), len(a.called()))
 				}
-				if !reflect.DeepEqual(got, c.want) {
-					t.Errorf("attempts %q, want %q", got, c.want)
+				inv := got[0].Invocation
+				if inv.ID == "" || inv.App != "a" || inv.UID != "u" || inv.Session != "s" || inv.Conversation != "c" || inv.Kind != event.KindConversation {
+					t.Errorf("invocation %+v", inv)
+				}
+				got[0].Invocation = apps.Invocation{Outcome: inv.Outcome, Err: inv.Err}
+				if !reflect.DeepEqual(got[0], c.want) {
+					t.Errorf("got  %+v\nwant %+v", got[0], c.want)
 				}
 				var payload event.Conversation
-				if err := json.Unmarshal(a.called()[len(c.want)-1].Payload, &payload); err != nil || payload.ID != "c" {
-					t.Errorf("the last attempt's payload is %+v (%v)", payload, err)
+				if err := json.Unmarshal(a.called()[0].Payload, &payload); err != nil || payload.ID != "c" {
+					t.Errorf("payload %+v (%v)", payload, err)
 				}
 			})
 		})
 	}
 }
 
-func TestBackoffDoublesToHalfAMinute(t *testing.T) {
-	for attempts, want := range map[int]time.Duration{
-		1: 500 * time.Millisecond, 2: time.Second, 3: 2 * time.Second, 6: 16 * time.Second, 7: 30 * time.Second, 60: 30 * time.Second,
-	} {
-		low, high := time.Hour, time.Duration(0)
-		for range 1000 {
-			b := dispatch.Backoff(attempts)
-			low, high = min(low, b), max(high, b)
-		}
-		if low < want*8/10 || high > want*12/10 || low > want*9/10 || high < want*11/10 {
-			t.Errorf("after %d attempts: %v to %v, want %v ±20 %%", attempts, low, high, want)
-		}
-	}
-}
-
-func TestRetryDoesNotHoldUpWhatComesAfter(t *testing.T) {
+func TestOnlyWhatIsDueAndInstalledIsRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := &fakeApp{name: "a", caps: everything, does: answers(plugins.Trap)}
-		d := start(t, dispatch.Options{}, a)
+		a := &fakeApp{name: "a", caps: conversationOnly}
+		other := &fakeApp{name: "other", caps: conversationOnly}
+		deaf := &fakeApp{name: "deaf", caps: transcriptOnly}
+		hers := &fakeApp{name: "hers", caps: conversationOnly, users: []string{"someone else"}}
+		d := start(t, dispatch.Options{}, a, other, deaf, hers)
 		defer drain(t, d)
 		var l listener
 		s := d.Open(l.options("u", "s"))
 		defer s.Close()
-		s.Complete(event.Conversation{ID: "c1"})
-		s.Transcript(say("c2", "1", "one"))
-		synctest.Wait()
-		if got := l.invocations(); len(got) != 2 || got[1].Kind != event.KindTranscript {
-			t.Errorf("%v, want the transcript to run while the retry waits", got)
+		<-l.complete(s, "c", "a", "deaf", "hers", "gone")
+		want := []string{"deaf not_installed", "hers not_installed", "gone not_installed"}
+		if got := l.putOff(); !reflect.DeepEqual(got, want) {
+			t.Errorf("put off %q, want %q", got, want)
+		}
+		if got := [3]int{len(a.called()), len(other.called()), len(l.invocations())}; got != [3]int{1, 0, 1} {
+			t.Errorf("calls of a and other, and answers: %v, want [1 0 1]", got)
+		}
+		for app, want := range map[string]dispatch.Room{
+			"a": {Runs: dispatch.DefaultWorkers / 4}, "deaf": {Deferred: dispatch.ReasonNotInstalled}, "gone": {Deferred: dispatch.ReasonNotInstalled},
+		} {
+			if got := d.Room(app); got != want {
+				t.Errorf("room of %s: %+v, want %+v", app, got, want)
+			}
+		}
+	})
+}
+
+func TestConversationsBeyondTheQueueArePutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &fakeApp{name: "a", caps: conversationOnly, release: make(chan plugins.Outcome)}
+		d := start(t, dispatch.Options{Workers: 1, Queue: 3}, a)
+		defer drain(t, d)
+		var l listener
+		for i := range 5 { // one runs, three wait
+			s := d.Open(l.options("u", fmt.Sprint("s", i)))
+			defer s.Close()
+			l.complete(s, fmt.Sprint("c", i), "a")
+			synctest.Wait()
+		}
+		if got, want := l.putOff(), []string{"a queue_full"}; !reflect.DeepEqual(got, want) {
+			t.Errorf("put off %q, want %q", got, want)
+		}
+		if got, want := d.Room("a"), (dispatch.Room{Deferred: dispatch.ReasonQueueFull}); got != want {
+			t.Errorf("room %+v, want %+v", got, want)
+		}
+		for range 4 {
+			a.release <- plugins.OK
+			synctest.Wait()
+		}
+		if got := len(l.invocations()); got != 4 {
+			t.Errorf("%d ran, want 4", got)
+		}
+		if got := d.Room("a"); got.Runs != 1 {
+			t.Errorf("room %+v once all have run", got)
 		}
 	})
 }
@@ -250,67 +272,71 @@ func TestProbeThatTheHostFailedGivesItsPlaceToAnother(t *testing.T) {
 		var l listener
 		s := d.Open(l.options("u", "s"))
 		defer s.Close()
-		s.Complete(event.Conversation{ID: "c1"})
-		s.Complete(event.Conversation{ID: "c2"})
-		synctest.Wait()
 		time.Sleep(dispatch.BreakerOpenFor)
+		l.complete(s, "c1", "a")
+		l.complete(s, "c2", "a")
 		synctest.Wait()
-		// c1 was the probe and is to be tried again; c2 took its place and closed the breaker.
-		got := l.invocations()
-		if len(got) != 2 || got[0].Conversation != "c1" || got[0].Final || got[1].Conversation != "c2" || got[1].Outcome != plugins.OK {
-			t.Fatalf("invocations %+v", got)
+		// c1 was the probe and could not be run; c2 took its place and closed the breaker.
+		if got, want := l.putOff(), []string{"a host_error"}; !reflect.DeepEqual(got, want) {
+			t.Errorf("put off %q, want %q", got, want)
 		}
-		time.Sleep(time.Second)
-		synctest.Wait()
-		if got := l.invocations(); len(got) != 3 || got[2].Conversation != "c1" || got[2].Outcome != plugins.OK || got[2].Attempt != 2 {
-			t.Errorf("invocations %+v", got)
+		if got := l.invocations(); len(got) != 1 || got[0].Conversation != "c2" || d.Stats()[0].Breaker != "closed" {
+			t.Errorf("invocations %+v, breaker %s", got, d.Stats()[0].Breaker)
 		}
 	})
 }
 
-func TestCompletionsWaitForTheBreakerAndSpendNoAttempt(t *testing.T) {
+func TestConversationsArePutOffWhileTheBreakerIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		// Five failures, a failed probe, then all goes well.
-		a := &fakeApp{name: "a", caps: everything, does: answers(append(fails(5), plugins.DeadlineExceeded)...)}
-		d := start(t, dispatch.Options{}, a)
+		block := make(chan plugins.Outcome)
+		failing := answers(fails(dispatch.BreakerFailures)...)
+		n := 0
+		a := &fakeApp{name: "a", caps: everything, does: func(ctx context.Context, ev apps.Event) (plugins.Outcome, error) {
+			if n++; n <= dispatch.BreakerFailures {
+				return failing(ctx, ev)
+			}
+			return <-block, nil
+		}}
+		registry := prometheus.NewRegistry()
+		d := start(t, dispatch.Options{Registerer: registry}, a)
 		defer drain(t, d)
 		openBreaker(t, d)
-		var l listener
-		s := d.Open(l.options("u", "s"))
-		defer s.Close()
-		for i := range 10 {
-			done := s.Complete(event.Conversation{ID: fmt.Sprint("c", i)})
-			synctest.Wait()
-			if !isDone(done) {
-				t.Error("the channel is open though the breaker is")
-			}
+		opens := time.Now().Add(dispatch.BreakerOpenFor)
+		var l1, l2 listener
+		s1, s2 := d.Open(l1.options("u", "s1")), d.Open(l2.options("u", "s2"))
+		defer s1.Close()
+		defer s2.Close()
+		<-l1.complete(s1, "c1", "a")
+		if got := l1.put; len(got) != 1 || got[0].Deferred != dispatch.ReasonBreakerOpen || !got[0].Until.Equal(opens) {
+			t.Errorf("put off: %+v, want until %v", got, opens)
 		}
-		time.Sleep(dispatch.BreakerOpenFor - time.Nanosecond)
-		synctest.Wait()
-		if got := len(a.called()); got != 5 {
-			t.Fatalf("%d calls while the breaker was open", got-5)
-		}
-		time.Sleep(time.Nanosecond)
-		synctest.Wait()
-		if got := len(a.called()); got != 6 {
-			t.Fatalf("%d calls in half-open, want one probe", got-5)
+		if got, want := d.Room("a"), (dispatch.Room{Deferred: dispatch.ReasonBreakerOpen, Until: opens}); got != want {
+			t.Errorf("room %+v, want %+v", got, want)
 		}
 		time.Sleep(dispatch.BreakerOpenFor)
-		synctest.Wait()
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		final := map[string]int{}
-		for _, inv := range l.invocations() {
-			if inv.Final && inv.Outcome == plugins.OK {
-				final[inv.Conversation] = inv.Attempt
-			}
+		if got, want := d.Room("a"), (dispatch.Room{Runs: 1}); got != want {
+			t.Errorf("room of a half-open breaker: %+v, want %+v", got, want)
 		}
-		want := map[string]int{"c0": 2}
-		for i := range 9 {
-			want[fmt.Sprint("c", i+1)] = 1
+		l1.complete(s1, "c2", "a") // the probe
+		synctest.Wait()
+		<-l2.complete(s2, "c3", "a")
+		if got := l2.put; len(got) != 1 || got[0].Deferred != dispatch.ReasonBreakerOpen || !got[0].Until.After(time.Now()) {
+			t.Errorf("put off while the probe runs: %+v, want a later time", got)
 		}
-		if !reflect.DeepEqual(final, want) {
-			t.Errorf("attempts that ended ok %v, want %v", final, want)
+		if got := d.Room("a"); got.Runs != 0 {
+			t.Errorf("room while the probe runs: %+v", got)
+		}
+		block <- plugins.OK
+		synctest.Wait()
+		if got := d.Room("a"); got.Runs != dispatch.DefaultWorkers/4 || len(l1.invocations()) != 1 {
+			t.Errorf("room %+v and %d answers after the probe", got, len(l1.invocations()))
+		}
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(`
+			# HELP auricle_completions_deferred_total Turns of apps at a completed conversation that were put off, by app and reason.
+			# TYPE auricle_completions_deferred_total counter
+			auricle_completions_deferred_total{app="a",reason="breaker_open"} 2
+		`), "auricle_completions_deferred_total"); err != nil {
+			t.Error(err)
 		}
 	})
 }
@@ -343,7 +369,7 @@ func TestAudioIsRejectedWhileTheBreakerIsOpenAndTheNextPieceSaysSo(t *testing.T)
 	})
 }
 
-func TestCompletionsAreNeverDropped(t *testing.T) {
+func TestEveryAppIsAnsweredForEveryConversation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const conversations, workers = 50, 8
 		var fakes []*fakeApp
@@ -353,13 +379,17 @@ func TestCompletionsAreNeverDropped(t *testing.T) {
 				return plugins.OK, nil
 			}})
 		}
-		d := start(t, dispatch.Options{Workers: workers, PerApp: 2, Queue: 1}, fakes...)
+		d := start(t, dispatch.Options{Workers: workers, PerApp: 2, Queue: conversations}, fakes...)
 		defer drain(t, d)
 		var l listener
+		var due []string
+		for _, f := range fakes {
+			due = append(due, f.name)
+		}
 		for i := range conversations {
 			s := d.Open(l.options("u", fmt.Sprint("s", i)))
 			go func() {
-				s.Complete(event.Conversation{ID: conversationID(i)})
+				l.complete(s, fmt.Sprint("c", i), due...)
 				s.Close()
 			}()
 		}
@@ -367,7 +397,7 @@ func TestCompletionsAreNeverDropped(t *testing.T) {
 		synctest.Wait()
 		got := map[string]int{}
 		for _, inv := range l.invocations() {
-			if inv.Outcome == plugins.OK && inv.Final {
+			if inv.Outcome == plugins.OK {
 				got[inv.App+" "+inv.Conversation]++
 			}
 		}
@@ -385,15 +415,14 @@ func TestCompletionsAreNeverDropped(t *testing.T) {
 	})
 }
 
-func conversationID(i int) string { return fmt.Sprint("c", i) }
-
 func TestCompleteWithoutAppsAnswersAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := start(t, dispatch.Options{}, &fakeApp{name: "a", caps: transcriptOnly})
 		defer drain(t, d)
-		s := d.Open(dispatch.SessionOptions{UID: "u", ID: "s"})
+		var l listener
+		s := d.Open(l.options("u", "s"))
 		defer s.Close()
-		if !isDone(s.Complete(event.Conversation{ID: "c"})) {
+		if !isDone(l.complete(s, "c")) {
 			t.Error("the channel is open")
 		}
 	})

@@ -12,15 +12,16 @@
 //
 // Realtime events (audio, transcript) are bounded and may be dropped: each
 // drop is counted by app and reason and told through SessionOptions.Gap.
-// Conversation events are never dropped: where the app's queue is full they
-// wait in the app's own list, where its breaker is open they wait for it, and
-// where they fail they are tried again (see Session.Complete). A retry goes to
-// the back of its mailbox: it does not hold up what came after it. They live
-// in memory only: what is due when the process dies is lost.
+// Conversation events are run once, or put off: each is answered with what
+// became of it (see Session.Complete). Whoever hands them over keeps them, and
+// tries again; nothing here outlasts the process.
 //
 // A mailbox holds what an app with state "session" keeps for its session. Its
-// events share that, conversation events and their retries included. It is
-// given back when the session is closed and the mailbox's last event has run.
+// events share that, conversation events included. It is given back when the
+// session is closed and the mailbox's last event has run.
+//
+// [Dispatcher.Replace] changes the apps while sessions are open. A lane, the
+// share of the pool that an app has by its name, outlasts the app's versions.
 //
 // Bounds and policies:
 //
@@ -30,17 +31,16 @@
 //	audio of a session        Options.AudioBuffer                  the oldest bytes are dropped: "buffer_full"
 //	mailboxes waiting for     Options.Queue                        transcripts are dropped: "queue_full"; audio stays
 //	a worker, an app                                               in its buffer; conversation events wait
-//	conversation events       none: each stands for a stored       -
-//	                          conversation
+//	conversation events       Options.Queue an app                 they are put off: "queue_full"
 //	state of sessions         the app's memory limit for each      the invocation ends memory_exceeded
 //
 // Concurrency: every method may be called concurrently. Transcript, Audio,
 // EndAudio, Complete and Close take short locks only and never wait for an
-// app. Deliver and Gap are called with no lock held. Goroutines are the
-// pool's and the retry timers'; Drain waits for all of them.
+// app. Deliver, Gap and Complete's answer are called with no lock held.
+// Goroutines are the pool's; Drain waits for all of them.
 //
-// Lock order: mailbox.mu, then audio.Buffer's, then lane.mu, then timers.mu,
-// tally.mu, stats.mu. None is held during an invocation or a callback.
+// Lock order: Dispatcher.mu or Session.mu, then mailbox.mu, then audio.Buffer's, then lane.mu, then tally.mu,
+// stats.mu. None is held during an invocation or a callback.
 //
 // It may import host/apps, host/audio and plugins. It neither stores
 // conversations nor speaks to clients, and it does not sandbox: apps.App does.
@@ -71,30 +71,26 @@ const (
 type Options struct {
 	Apps        *apps.Set
 	Workers     int                   // invocations running at once; 0 means 32
-	Queue       int                   // mailboxes waiting for a worker, per app; 0 means 1,024
+	Queue       int                   // mailboxes waiting for a worker, and conversation events waiting in them, per app; 0 means 1,024
 	PerApp      int                   // bulkhead: invocations of one app at once; 0 means a quarter of Workers, at least 1
 	AudioBuffer int64                 // bytes, per session with an audio app; 0 means audio.DefaultBufferBytes
 	Logger      hclog.Logger          // nil discards
 	Registerer  prometheus.Registerer // nil: metrics are counted but not registered
 }
 
-// Dispatcher runs apps on events. It owns the pool and the retry timers; Drain
-// ends them. Make one with New.
+// Dispatcher runs apps on events. It owns the pool; Drain ends it. Make one
+// with New.
 type Dispatcher struct {
 	log     hclog.Logger
 	options Options
 	pool    pond.Pool
-	lanes   []*lane // one for each app, in the configuration's order
 	metrics *metrics
-	timers  *timers
 
 	ctx    context.Context // of every invocation
 	cancel context.CancelFunc
 
-	work     tally        // scheduled mailboxes and conversation events that are not settled
-	draining atomic.Bool  // no more realtime work is taken
-	giveUp   atomic.Int64 // Drain's deadline, unix ns: a try due later is not waited for; 0 while there is none
-	given    atomic.Int64 // conversation events given up at shutdown
+	work     tally       // scheduled mailboxes, and items in them that are due
+	draining atomic.Bool // no more realtime work is taken
 
 	running, peak atomic.Int64 // invocations on a worker, now and at most
 
@@ -102,8 +98,10 @@ type Dispatcher struct {
 	drained   chan struct{}
 	drainErr  error // set before drained is closed
 
-	mu       sync.Mutex // guards sessions
+	mu       sync.Mutex // guards all below
 	sessions map[*Session]struct{}
+	lanes    []*lane          // one for each app, in the configuration's order; the slice itself is never changed
+	byName   map[string]*lane // these, and those of apps that were installed before
 }
 
 // callee is what a Dispatcher needs of an installed app; *apps.App is one.
@@ -127,11 +125,15 @@ func New(o Options) (*Dispatcher, error) {
 	if o.Apps == nil {
 		return nil, errors.New("dispatch: Options.Apps is nil")
 	}
-	var es []entry
-	for _, a := range o.Apps.All() {
-		es = append(es, entry{a.Name, a, a})
+	return open(o, entries(o.Apps.All()))
+}
+
+func entries(as []*apps.App) []entry {
+	es := make([]entry, len(as))
+	for i, a := range as {
+		es[i] = entry{a.Name, a, a}
 	}
-	return open(o, es)
+	return es
 }
 
 func open(o Options, es []entry) (*Dispatcher, error) {
@@ -162,16 +164,14 @@ func open(o Options, es []entry) (*Dispatcher, error) {
 		options:  o,
 		drained:  make(chan struct{}),
 		sessions: map[*Session]struct{}{},
+		byName:   map[string]*lane{},
 		metrics:  newMetrics(),
 	}
-	d.timers = newTimers(d.tooLate)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	// The parent's queue has no bound of its own: it holds at most PerApp tasks
 	// of each subpool, and what a subpool has accepted must not be refused there.
 	d.pool = pond.NewPool(o.Workers)
-	for _, e := range es {
-		d.lanes = append(d.lanes, newLane(d, e))
-	}
+	d.replace(es, nil)
 	if o.Registerer != nil {
 		if err := d.metrics.register(o.Registerer, d); err != nil {
 			d.cancel()
@@ -181,21 +181,49 @@ func open(o Options, es []entry) (*Dispatcher, error) {
 	return d, nil
 }
 
-// ErrCutShort is wrapped by Drain's error when work was given up because it
-// would not have ended in time: what a bounded shutdown costs, and no fault.
-var ErrCutShort = errors.New("the time to drain was too short for it")
+// Room is what an app has room for.
+type Room struct {
+	Runs     int       // conversation events that may run at once: its share, 1 to probe a half-open breaker, or 0
+	Deferred string    // with 0 Runs: why
+	Until    time.Time // with ReasonBreakerOpen: when to ask again
+}
 
-// Drain ends the Dispatcher: it takes no more realtime work, runs what is
-// waiting, and waits for running invocations and due conversation events until
-// ctx ends. Then, and for tries that would be due only after ctx's deadline,
-// it gives up: running invocations are cancelled, and each conversation event
-// not yet answered is delivered as a final failure with outcome dropped. It
-// returns once nothing runs any more: nil when nothing was given up, otherwise an
-// error that wraps ErrCutShort. A second
-// call waits for the first and returns the same.
+// Room says what an app has room for, so that what would be put off need not be
+// handed over.
+func (d *Dispatcher) Room(app string) Room {
+	if d.draining.Load() {
+		return Room{Deferred: ReasonShutdown}
+	}
+	d.mu.Lock()
+	l := d.byName[app]
+	d.mu.Unlock()
+	if l == nil || !l.now().app.Holds(event.CapConversation) {
+		return Room{Deferred: ReasonNotInstalled}
+	}
+	return l.room(time.Now())
+}
+
+// current returns the lanes of the installed apps, in the configuration's order.
+func (d *Dispatcher) current() []*lane {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lanes
+}
+
+// missing answers for an app that a session does not have.
+func (d *Dispatcher) missing(to *answers, app string) {
+	to.call(Attempt{App: app, Deferred: ReasonNotInstalled})
+	to.give()
+}
+
+// Drain ends the Dispatcher: it takes no more realtime work, and runs what is
+// waiting until ctx ends. Then running invocations are cancelled, and each
+// conversation event not yet run is answered as deferred (ReasonShutdown). It
+// returns once nothing runs any more: nil when all had run, otherwise an error
+// that wraps ctx's. A second call waits for the first and returns the same.
 //
 // Afterwards Transcript and Audio drop what they get (reason "shutdown"), and
-// Complete delivers final failures at once.
+// Complete defers at once.
 func (d *Dispatcher) Drain(ctx context.Context) error {
 	d.drainOnce.Do(func() {
 		defer close(d.drained)
@@ -207,51 +235,19 @@ func (d *Dispatcher) Drain(ctx context.Context) error {
 
 func (d *Dispatcher) drain(ctx context.Context) error {
 	d.draining.Store(true)
-	if t, ok := ctx.Deadline(); ok {
-		d.giveUp.Store(t.UnixNano())
-		d.abandonWaiting(func(due time.Time) bool { return due.After(t) })
-	}
 	err := d.work.wait(ctx)
+	// With what runs cancelled the rest is bounded by the invocations' own
+	// handling of that.
+	d.cancel()
 	if err != nil {
-		d.cancel()
-		d.abandonWaiting(func(time.Time) bool { return true })
-		// Bounded by the invocations' own handling of a cancelled context.
 		_ = d.work.wait(context.Background())
 	}
-	d.timers.stop()
 	// No task is left, and pond's workers end where their queue is empty. Its
 	// Stop would only add a task to pond's process-wide pool to say so.
-	d.cancel()
-	if n := d.given.Load(); n > 0 {
-		return fmt.Errorf("draining: %d conversation events were given up: %w", n, ErrCutShort)
-	}
 	if err != nil {
-		return fmt.Errorf("draining: running invocations were cancelled: %w", ErrCutShort)
+		return fmt.Errorf("draining: what ran was cancelled and what waited was not run: %w", err)
 	}
 	return nil
-}
-
-// abandonWaiting gives up the conversation events that wait for a try due at a
-// time that late accepts.
-func (d *Dispatcher) abandonWaiting(late func(due time.Time) bool) {
-	for _, due := range d.timers.take(late) {
-		due.abandon()
-	}
-	for _, l := range d.lanes {
-		for _, due := range l.takeParked(late) {
-			due.abandon()
-		}
-	}
-}
-
-// tooLate reports whether a try due at t is not worth waiting for, because the
-// Dispatcher will have shut down.
-func (d *Dispatcher) tooLate(t time.Time) bool {
-	if d.ctx.Err() != nil {
-		return true
-	}
-	at := d.giveUp.Load()
-	return at != 0 && t.UnixNano() > at
 }
 
 // tally counts work that must end before a Dispatcher may. It closes when it

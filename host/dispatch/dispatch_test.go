@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,7 +37,7 @@ func TestEventsOfOneAppRunInOrderAndOneAtATime(t *testing.T) {
 		s.Transcript(say("c1", "1", "one"))
 		synctest.Wait()
 		s.Transcript(say("c1", "2", "two"))
-		done := s.Complete(event.Conversation{ID: "c1"})
+		done := l.complete(s, "c1", "a")
 		s.Transcript(say("c2", "1", "three"))
 		synctest.Wait()
 		if got := len(a.called()); got != 1 {
@@ -119,9 +120,9 @@ func TestSessionsTakeTurns(t *testing.T) {
 		defer s1.Close()
 		defer s2.Close()
 		for i := range 3 {
-			s1.Complete(event.Conversation{ID: fmt.Sprint("a", i)})
+			l.complete(s1, fmt.Sprint("a", i), "a")
 		}
-		s2.Complete(event.Conversation{ID: "b0"})
+		l.complete(s2, "b0", "a")
 		for range 4 {
 			a.release <- plugins.OK
 			synctest.Wait()
@@ -161,7 +162,7 @@ func TestOnlyTheUsersAppsGetEvents(t *testing.T) {
 		s := d.Open(l.options("u", "s"))
 		defer s.Close()
 		s.Transcript(say("c", "1", "one"))
-		<-s.Complete(event.Conversation{ID: "c"})
+		<-l.complete(s, "c", "mine")
 		if got := [3]int{len(mine.called()), len(other.called()), len(deaf.called())}; got != [3]int{2, 0, 0} {
 			t.Errorf("events by app: %v, want [2 0 0]", got)
 		}
@@ -251,7 +252,10 @@ func TestPanicOfOurOwnHarmsNoOtherEvent(t *testing.T) {
 		if got := l.got(); !reflect.DeepEqual(got, want) {
 			t.Errorf("gaps %v, want %v", got, want)
 		}
-		<-s.Complete(event.Conversation{ID: "c"})
+		<-s.Complete(event.Conversation{ID: "c"}, []string{"a"}, func(a dispatch.Attempt) {
+			l.answer(a)
+			panic("a fault of the caller's")
+		})
 		if got := l.invocations(); len(got) != 1 || got[0].Outcome != plugins.OK {
 			t.Errorf("after the panic: %v, want one ok", got)
 		}
@@ -294,7 +298,7 @@ func TestCountsAndPercentiles(t *testing.T) {
 
 func TestMetricsThatAreTakenAreAnErrorAndLeaveNothingBehind(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "auricle_completion_failures_total", Help: "x"}))
+	reg.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "auricle_completions_deferred_total", Help: "x"}))
 	if _, err := dispatch.NewWith(dispatch.Options{Registerer: reg}, nil, nil); err == nil {
 		t.Fatal("no error")
 	}
@@ -306,7 +310,8 @@ func TestMetricsThatAreTakenAreAnErrorAndLeaveNothingBehind(t *testing.T) {
 func TestManyAtOnceAreRaceFreeAndInOrder(t *testing.T) {
 	a := &fakeApp{name: "a", caps: everything, piece: 100 * time.Millisecond}
 	b := &fakeApp{name: "b", caps: everything, piece: 200 * time.Millisecond}
-	d := start(t, dispatch.Options{Workers: 3, PerApp: 2, Queue: 1}, a, b)
+	d := start(t, dispatch.Options{Workers: 3, PerApp: 2, Queue: 4}, a, b)
+	var putOff atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
@@ -320,9 +325,15 @@ func TestManyAtOnceAreRaceFreeAndInOrder(t *testing.T) {
 					s.Audio(id, make([]byte, 800))
 					s.Transcript(say(id, fmt.Sprint(n), "word"))
 				}
-				<-s.Complete(event.Conversation{ID: id})
+				<-l.complete(s, id, "a", "b")
 			}
 			s.Close()
+			for _, put := range l.putOff() {
+				putOff.Add(1)
+				if !strings.HasSuffix(put, dispatch.ReasonQueueFull) {
+					t.Errorf("put off: %s", put)
+				}
+			}
 			last := map[string]string{}
 			for _, inv := range l.invocations() {
 				if inv.Kind != event.KindConversation {
@@ -342,8 +353,8 @@ func TestManyAtOnceAreRaceFreeAndInOrder(t *testing.T) {
 	if a.overlap || b.overlap || d.Pool().PeakRunning > 3 || a.most > 2 {
 		t.Errorf("overlap %v %v, peak %d of 3, app a %d of 2", a.overlap, b.overlap, d.Pool().PeakRunning, a.most)
 	}
-	if a.count(event.KindConversation) != 64 || b.count(event.KindConversation) != 64 {
-		t.Errorf("%d and %d conversation events, want 64 each", a.count(event.KindConversation), b.count(event.KindConversation))
+	if ran := a.count(event.KindConversation) + b.count(event.KindConversation); ran == 0 || ran+int(putOff.Load()) != 128 {
+		t.Errorf("%d conversation events ran and %d were put off, want 128 in all", ran, putOff.Load())
 	}
 	if p := d.Pool(); p.Running != 0 || p.Waiting != 0 {
 		t.Errorf("left in the pool: %+v", p)

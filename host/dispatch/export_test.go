@@ -20,6 +20,3 @@ const (
 	BreakerFailures         = breakerFailures
 	BreakerOpenFor          = breakerOpenFor
 )
-
-// Backoff is how long a conversation event waits after so many attempts.
-var Backoff = backoff

@@ -142,11 +142,38 @@ func (f *fakeApp) pieces(t *testing.T) []event.Audio {
 	return out
 }
 
-// listener is a session's Deliver and Gap.
+// listener is a session's Deliver and Gap, and whom its apps answer for a
+// conversation.
 type listener struct {
 	mu   sync.Mutex
-	invs []apps.Invocation
+	invs []apps.Invocation // with a realtime event, or for a conversation
+	put  []dispatch.Attempt
 	gaps []dispatch.Gap
+}
+
+// complete hands a conversation to the apps named by due.
+func (l *listener) complete(s *dispatch.Session, id string, due ...string) <-chan struct{} {
+	return s.Complete(event.Conversation{ID: id, UID: "u"}, due, l.answer)
+}
+
+func (l *listener) answer(a dispatch.Attempt) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a.Deferred != "" {
+		l.put = append(l.put, a)
+		return
+	}
+	l.invs = append(l.invs, a.Invocation)
+}
+
+// putOff returns the attempts that were deferred, as "app reason".
+func (l *listener) putOff() (out []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.put {
+		out = append(out, a.App+" "+a.Deferred)
+	}
+	return out
 }
 
 func (l *listener) deliver(i apps.Invocation) {

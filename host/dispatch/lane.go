@@ -3,7 +3,6 @@ package dispatch
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -16,39 +15,27 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// How often a conversation event is tried, and how far apart.
-const (
-	maxAttemptsSlow = 5 // after deadline_exceeded or a fault of the host's
-	maxAttempts     = 2 // after another outcome
-	firstBackoff    = 500 * time.Millisecond
-	maxBackoff      = 30 * time.Second
-	backoffJitter   = 0.2
-)
-
-const shutdownText = "the host shut down before the app had dealt with it"
-
-// lane is one app's share of the Dispatcher: its bulkhead, its breaker and its
-// counts.
+// lane is one app's share of the Dispatcher: its bulkhead. It goes by the app's
+// name; its tenant changes when another version of the app is installed.
 type lane struct {
-	d *Dispatcher
-	entry
-	log   hclog.Logger
-	pool  pond.Pool // the bulkhead: PerApp tasks at once, Queue waiting
-	stats stats
+	d    *Dispatcher
+	name string
+	log  hclog.Logger
+	pool pond.Pool // the bulkhead: PerApp tasks at once, Queue waiting
+
+	tenant atomic.Pointer[tenant] // changed with mu held only
 
 	running, waiting atomic.Int64 // tasks on a worker, mailboxes waiting for one
 
 	mu       sync.Mutex // guards all below
 	overflow []*mailbox // wait for room in pool's queue, in order; each at most once
-	breaker  breaker
-	parked   []*item // conversation events that wait for the breaker
-	armed    bool    // a timer will release one of parked
+	due      int        // items that are due and wait in mailboxes, at most Options.Queue
 }
 
-func newLane(d *Dispatcher, e entry) *lane {
-	l := &lane{d: d, entry: e, log: d.log.Named(e.name)}
+// newLane returns a lane that is to be given a tenant.
+func newLane(d *Dispatcher, name string) *lane {
+	l := &lane{d: d, name: name, log: d.log.Named(name)}
 	l.pool = d.pool.NewSubpool(d.options.PerApp, pond.WithQueueSize(d.options.Queue), pond.WithNonBlocking(true))
-	l.stats.init(e.name, d.metrics)
 	return l
 }
 
@@ -118,87 +105,107 @@ func (l *lane) run(m *mailbox) {
 func (l *lane) protect(doing string, f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			l.stats.hostError()
+			l.now().stats.hostError()
 			l.log.Error("panic, a fault of the host's: please report it", "while", doing, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
 	}()
 	f()
 }
 
-// handle runs one event, if the breaker lets it.
+// handle runs one event, if the app may have it and the breaker lets it.
 func (l *lane) handle(w *work) {
 	if l.d.ctx.Err() != nil {
 		l.skip(w, ReasonShutdown)
 		return
 	}
-	ok, probe, late := l.admit(w.item)
+	t := l.enter()
+	defer l.leave(t)
+	if !t.gets(w.m.session.o.UID, w.kind) {
+		l.skip(w, ReasonNotInstalled)
+		return
+	}
+	l.mu.Lock()
+	now := time.Now()
+	ok, probe := t.breaker.admit(now)
+	until := t.breaker.next(now)
+	l.mu.Unlock()
 	switch {
 	case ok:
 	case w.item == nil:
 		l.reject(w)
 		return
-	case late:
-		l.abandon(w.item)
-		return
-	default: // parked
+	default:
+		l.answer(w.item, Attempt{Deferred: ReasonBreakerOpen, Until: until})
 		return
 	}
-	inv, err := l.invoke(w)
+	inv, err := l.invoke(t, w)
 	at := time.Now()
 	switch {
 	case err != nil:
-		l.settle(at, void, probe)
-		l.unjudged(w, err)
+		l.settle(t, at, void, probe)
+		l.unjudged(t, w, err)
 		return
 	case inv.Outcome == plugins.OK:
-		l.settle(at, good, probe)
+		l.settle(t, at, good, probe)
 	default:
-		l.settle(at, bad, probe)
+		l.settle(t, at, bad, probe)
 	}
-	l.stats.invocation(w.kind, &inv)
-	if w.item == nil {
-		inv.Attempt, inv.Final = 1, true
-		l.deliver(w.m, inv)
+	t.stats.invocation(w.kind, &inv)
+	l.say(inv)
+	if w.item != nil {
+		l.answer(w.item, t.ran(inv))
 		return
 	}
-	l.tried(w.item, inv)
+	if deliver := w.m.session.o.Deliver; deliver != nil {
+		l.protect("delivering an invocation", func() { deliver(inv) })
+	}
 }
 
 // invoke calls the app. A panic, which is the host's fault, is an error.
-func (l *lane) invoke(w *work) (inv apps.Invocation, err error) {
+func (l *lane) invoke(t *tenant, w *work) (inv apps.Invocation, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			l.log.Error("panic, a fault of the host's: please report it", "while", "invoking", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
+	if w.m.tenant != t {
+		// What was kept is another version's.
+		w.m.state, w.m.tenant = w.m.state.Renew(), t
+	}
 	s := w.m.session
 	ev := apps.Event{Kind: w.kind, UID: s.o.UID, Session: s.o.ID, Conversation: w.conversation, State: &w.m.state}
 	if ev.Payload, err = w.payload(); err != nil {
 		return inv, err
 	}
-	return l.app.Invoke(l.d.ctx, ev)
+	return t.app.Invoke(l.d.ctx, ev)
 }
 
 // unjudged deals with an event whose invocation says nothing about the app.
-func (l *lane) unjudged(w *work, err error) {
+func (l *lane) unjudged(t *tenant, w *work, err error) {
 	if l.d.ctx.Err() != nil {
 		l.skip(w, ReasonShutdown)
 		return
 	}
-	l.stats.hostError()
+	t.stats.hostError()
 	l.log.Error("an event could not be run", "event", w.kind, "session", w.m.session.o.ID, "error", err)
 	if w.item == nil {
 		l.skip(w, ReasonHostError)
 		return
 	}
-	l.tried(w.item, l.unrun(w.item, fmt.Sprintf("it could not be run, by a fault of the host's: %v", err)))
+	s := w.m.session
+	l.answer(w.item, Attempt{Deferred: ReasonHostError, Invocation: apps.Invocation{
+		ID: apps.NewInvocationID(), App: l.name, Kind: w.kind,
+		UID: s.o.UID, Session: s.o.ID, Conversation: w.conversation,
+		At: time.Now(), Outcome: apps.Dropped,
+		Err: fmt.Sprintf("app %q: on %s: it could not be run, by a fault of the host's: %v", l.name, w.kind, err),
+	}})
 }
 
-// skip drops a realtime event, and gives a conversation event up.
+// skip drops a realtime event, and puts a conversation event off.
 func (l *lane) skip(w *work, reason string) {
 	if w.item != nil {
-		l.abandon(w.item)
+		l.answer(w.item, Attempt{Deferred: reason})
 		return
 	}
 	if w.kind == event.KindAudio {
@@ -225,175 +232,62 @@ func (l *lane) reject(w *work) {
 	}
 }
 
-// tried deals with an attempt of a conversation event that has ended.
-func (l *lane) tried(it *item, inv apps.Invocation) {
-	it.attempts++
-	inv.Attempt = it.attempts
-	most := maxAttempts
-	if inv.Outcome == plugins.DeadlineExceeded || inv.Outcome == apps.Dropped {
-		most = maxAttemptsSlow
+// take counts one more item that is due, unless as many wait as may.
+func (l *lane) take() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.due >= l.d.options.Queue {
+		return false
 	}
-	if inv.Outcome == plugins.OK || it.attempts >= most {
-		l.close(it, inv)
-		l.d.work.leave()
-		return
-	}
-	l.deliver(it.m, inv)
-	it.answered()
-	l.stats.retry()
-	if !l.d.timers.after(backoff(it.attempts), it, func() { it.m.put(it) }) {
-		l.abandon(it)
-	}
+	l.due++
+	return true
 }
 
-// backoff returns how long to wait after so many attempts.
-func backoff(attempts int) time.Duration {
-	d := min(firstBackoff<<min(attempts-1, 16), maxBackoff)
-	return time.Duration(float64(d) * (1 + backoffJitter*(2*rand.Float64()-1)))
+// gone is called when an item that is due leaves its mailbox.
+func (l *lane) gone() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.due--
 }
 
-// close delivers the last word on a conversation event.
-func (l *lane) close(it *item, inv apps.Invocation) {
-	inv.Final = true
-	if inv.Outcome != plugins.OK {
-		l.stats.failed()
-		l.log.Error("a conversation was given up for this app", "conversation", it.conversation,
-			"session", it.m.session.o.ID, "outcome", inv.Outcome, "attempts", inv.Attempt, "invocation", inv.ID)
-	}
-	l.deliver(it.m, inv)
-	it.answered()
-	it.m.settled()
-}
-
-// refuse gives up a conversation event that the Dispatcher's tally does not
-// hold.
-func (l *lane) refuse(it *item, why string) {
-	l.stats.outcome(event.KindConversation, apps.Dropped)
-	l.close(it, l.unrun(it, why))
-}
-
-// abandon gives up a conversation event because the host shuts down.
-func (l *lane) abandon(it *item) {
-	l.d.given.Add(1)
-	l.refuse(it, shutdownText)
+// answer says what became of a conversation event that the tally holds.
+func (l *lane) answer(it *item, a Attempt) {
+	l.tell(it.answers, a)
 	l.d.work.leave()
 }
 
-// unrun returns the invocation that stands for one that did not take place.
-func (l *lane) unrun(it *item, why string) apps.Invocation {
-	s := it.m.session
-	return apps.Invocation{
-		ID: apps.NewInvocationID(), App: l.name, Kind: event.KindConversation,
-		UID: s.o.UID, Session: s.o.ID, Conversation: it.conversation,
-		Attempt: it.attempts, At: time.Now(), Outcome: apps.Dropped,
-		Err: fmt.Sprintf("app %q: on %s: %s", l.name, event.KindConversation, why),
+// tell hands an Attempt to whom it is for.
+func (l *lane) tell(to *answers, a Attempt) {
+	a.App = l.name
+	if a.Deferred != "" {
+		l.now().stats.deferred(a.Deferred)
 	}
+	l.protect("answering for a conversation", func() { to.call(a) })
+	to.give()
 }
 
-// deliver logs an invocation and hands it to the session. What an app says
-// and why it failed may hold a user's words: never above debug.
-func (l *lane) deliver(m *mailbox, inv apps.Invocation) {
-	if l.log.IsDebug() {
-		l.log.Debug("invocation", "invocation", inv.ID, "event", inv.Kind, "session", inv.Session, "conversation", inv.Conversation,
-			"outcome", inv.Outcome, "attempt", inv.Attempt, "fuel", inv.Fuel, "wall", inv.Wall, "error", inv.Err, "stack", inv.Stack)
-		for _, line := range inv.Log {
-			l.log.Debug("app says", "invocation", inv.ID, "level", line.Level, "text", line.Text)
-		}
-		if inv.LogCut > 0 {
-			l.log.Debug("app's log was cut", "invocation", inv.ID, "bytes", inv.LogCut)
-		}
-	}
-	if m.session.o.Deliver != nil {
-		l.protect("delivering an invocation", func() { m.session.o.Deliver(inv) })
-	}
-}
-
-// admit asks the breaker whether an event may run now. A conversation event
-// (it non-nil) that may not is parked until it may, and counts as answered;
-// late says that this would be after the host's end, so that it was not.
-func (l *lane) admit(it *item) (ok, probe, late bool) {
-	l.mu.Lock()
-	now := time.Now()
-	ok, probe = l.breaker.admit(now)
-	if ok || it == nil {
-		l.mu.Unlock()
-		return ok, probe, false
-	}
-	if l.d.tooLate(l.nextTry(now)) {
-		l.mu.Unlock()
-		return false, false, true
-	}
-	answer := it.answer
-	it.answer = nil
-	l.parked = append(l.parked, it)
-	l.arm(now)
-	l.mu.Unlock()
-	if answer != nil {
-		answer.give()
-	}
-	return false, false, false
-}
-
-// nextTry returns when the breaker lets something through. The caller holds
-// l.mu.
-func (l *lane) nextTry(now time.Time) time.Time {
-	if l.breaker.tripped && !l.breaker.probing && l.breaker.until.After(now) {
-		return l.breaker.until
-	}
-	return now
-}
-
-// arm makes sure that a timer releases one of parked when the breaker is next
-// half-open. While its probe runs none is needed: settle follows. The caller
-// holds l.mu.
-func (l *lane) arm(now time.Time) {
-	if l.armed || len(l.parked) == 0 || l.breaker.probing {
+// say logs an invocation. What an app says and why it failed may hold a user's
+// words: never above debug.
+func (l *lane) say(inv apps.Invocation) {
+	if !l.log.IsDebug() {
 		return
 	}
-	l.armed = l.d.timers.after(l.breaker.until.Sub(now), nil, l.wake)
-}
-
-// wake releases one parked event, to be the probe.
-func (l *lane) wake() {
-	l.mu.Lock()
-	l.armed = false
-	n, now := 0, time.Now()
-	switch {
-	case l.breaker.probing: // settle follows
-	case l.breaker.until.After(now): // it opened anew meanwhile
-		l.arm(now)
-	default:
-		n = 1 // and what becomes of it releases the others
+	l.log.Debug("invocation", "invocation", inv.ID, "event", inv.Kind, "session", inv.Session, "conversation", inv.Conversation,
+		"outcome", inv.Outcome, "fuel", inv.Fuel, "wall", inv.Wall, "error", inv.Err, "stack", inv.Stack)
+	for _, line := range inv.Log {
+		l.log.Debug("app says", "invocation", inv.ID, "level", line.Level, "text", line.Text)
 	}
-	l.releaseAndUnlock(n)
-}
-
-// releaseAndUnlock puts up to n parked events back into their mailboxes.
-func (l *lane) releaseAndUnlock(n int) {
-	n = min(n, len(l.parked))
-	free := l.parked[:n:n]
-	l.parked = l.parked[n:]
-	l.mu.Unlock()
-	for _, it := range free {
-		it.m.put(it)
+	if inv.LogCut > 0 {
+		l.log.Debug("app's log was cut", "invocation", inv.ID, "bytes", inv.LogCut)
 	}
 }
 
 // settle tells the breaker how an admitted invocation ended.
-func (l *lane) settle(now time.Time, v verdict, probe bool) {
+func (l *lane) settle(t *tenant, now time.Time, v verdict, probe bool) {
 	l.mu.Lock()
-	changed := l.breaker.settle(now, v, probe)
-	tripped := l.breaker.tripped
-	n := 0
-	switch {
-	case changed && !tripped:
-		n = len(l.parked)
-	case changed:
-		l.arm(now)
-	case probe: // its place is free again
-		n = 1
-	}
-	l.releaseAndUnlock(n)
+	changed := t.breaker.settle(now, v, probe)
+	tripped := t.breaker.tripped
+	l.mu.Unlock()
 	switch {
 	case changed && tripped:
 		l.log.Warn("breaker open: the app keeps failing and is not called", "failures", breakerFailures, "for", breakerOpenFor)
@@ -402,21 +296,22 @@ func (l *lane) settle(now time.Time, v verdict, probe bool) {
 	}
 }
 
-// takeParked removes and returns the parked events whose next try is at a time
-// that late accepts.
-func (l *lane) takeParked(late func(time.Time) bool) []*item {
+// room is Dispatcher.Room for this lane.
+func (l *lane) room(now time.Time) Room {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !late(l.nextTry(time.Now())) {
-		return nil
+	b := &l.now().breaker
+	switch {
+	case l.due >= l.d.options.Queue:
+		return Room{Deferred: ReasonQueueFull}
+	case !b.tripped:
+		return Room{Runs: l.d.options.PerApp}
 	}
-	its := l.parked
-	l.parked = nil
-	return its
+	if until := b.next(now); until.After(now) {
+		return Room{Deferred: ReasonBreakerOpen, Until: until}
+	}
+	return Room{Runs: 1}
 }
-
-// abandon gives the event up in its own lane.
-func (it *item) abandon() { it.m.lane.abandon(it) }
 
 // payload returns the event as the app reads it.
 func (w *work) payload() ([]byte, error) {

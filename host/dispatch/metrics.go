@@ -14,8 +14,7 @@ type metrics struct {
 	duration     *prometheus.HistogramVec
 	dropped      *prometheus.CounterVec
 	droppedBytes *prometheus.CounterVec
-	retries      *prometheus.CounterVec
-	failures     *prometheus.CounterVec
+	deferred     *prometheus.CounterVec
 	hostErrors   *prometheus.CounterVec
 	restarts     *prometheus.CounterVec
 }
@@ -37,8 +36,7 @@ func newMetrics() *metrics {
 		}, []string{"app"}),
 		dropped:      counter("auricle_dropped_events_total", "Times that realtime work was dropped, by app and reason.", "app", "reason"),
 		droppedBytes: counter("auricle_audio_dropped_bytes_total", "Audio dropped for an app.", "app"),
-		retries:      counter("auricle_completion_retries_total", "Attempts of a conversation event that failed and are made again.", "app"),
-		failures:     counter("auricle_completion_failures_total", "Conversation events given up.", "app"),
+		deferred:     counter("auricle_completions_deferred_total", "Turns of apps at a completed conversation that were put off, by app and reason.", "app", "reason"),
 		hostErrors:   counter("auricle_dispatch_host_errors_total", "Events that the host could not run, and panics of its own.", "app"),
 		restarts:     counter("auricle_app_restarts_total", "Times that an app was told that the state of its session is lost.", "app"),
 	}
@@ -48,7 +46,7 @@ func newMetrics() *metrics {
 func (m *metrics) register(r prometheus.Registerer, d *Dispatcher) error {
 	var done []prometheus.Collector
 	for _, c := range []prometheus.Collector{
-		m.invocations, m.fuel, m.duration, m.dropped, m.droppedBytes, m.retries, m.failures, m.hostErrors, m.restarts, collector{d},
+		m.invocations, m.fuel, m.duration, m.dropped, m.droppedBytes, m.deferred, m.hostErrors, m.restarts, collector{d},
 	} {
 		if err := r.Register(c); err != nil {
 			for _, c := range done {
@@ -90,16 +88,17 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(runningDesc, float64(pool.Running))
 	gauge(waitingDesc, float64(pool.Waiting))
 	gauge(bufferedDesc, float64(c.d.bufferedAudio()))
-	for _, l := range c.d.lanes {
+	for _, l := range c.d.current() {
 		l.mu.Lock()
 		open := 0.0
-		if l.breaker.tripped {
+		t := l.now()
+		if t.breaker.tripped {
 			open = 1
 		}
 		l.mu.Unlock()
 		gauge(breakerDesc, open, l.name)
-		if l.installed != nil && l.installed.State() == event.StateSession {
-			u := l.installed.Module.Usage()
+		if t.installed != nil && t.installed.State() == event.StateSession {
+			u := t.installed.Module.Usage()
 			gauge(sessionsDesc, float64(u.Sessions), l.name)
 			gauge(parkedDesc, float64(u.Parked), l.name)
 			gauge(stateDesc, float64(u.SessionBytes), l.name)

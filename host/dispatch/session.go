@@ -3,11 +3,12 @@ package dispatch
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/auricle-dev/auricle/host/apps"
-	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
@@ -21,13 +22,9 @@ type SessionOptions struct {
 	// it is lost, and they are told.
 	Recovered bool
 
-	// Deliver gets each finished invocation of this session; for one app in
-	// order, and before its next event begins. It is called on a worker and must
-	// not block. A failed attempt of a conversation event that will be tried again
-	// has Final false. A conversation event that is given up has Final true and an
-	// outcome other than ok (apps.Dropped when it could not be called at all, for
-	// example at shutdown): the caller stores and reports it. Deliver goes on being
-	// called for conversation events after Session.Close. Nil discards.
+	// Deliver gets each finished invocation with a realtime event of this session;
+	// for one app in order, and before its next event begins. It is called on a
+	// worker and must not block. Nil discards.
 	Deliver func(apps.Invocation)
 
 	// Gap is told what was dropped, once for each drop and so maybe often: the
@@ -44,7 +41,7 @@ type Gap struct {
 	Reason   string // one of the Reason constants
 }
 
-// The reasons of a Gap.
+// The reasons of a Gap, and for which an Attempt is deferred.
 const (
 	ReasonBufferFull    = "buffer_full"    // the session's audio buffer was full
 	ReasonMailboxFull   = "mailbox_full"   // the app lags behind this session's transcript
@@ -53,70 +50,46 @@ const (
 	ReasonSessionClosed = "session_closed" // the session closed before the event's turn came
 	ReasonShutdown      = "shutdown"       // the host is shutting down
 	ReasonHostError     = "host_error"     // the event could not be run, by no fault of the app's
+	ReasonNotInstalled  = "not_installed"  // the user has no such app, or it may not have such events
 )
 
 // Session is the Dispatcher's side of one session: a mailbox for each app that
-// its user has, and an audio buffer if one of them is to get audio. Close it.
+// its user has, and an audio buffer if one of them is to get audio. Both change
+// with Dispatcher.Replace. Close it.
 type Session struct {
-	d         *Dispatcher
-	o         SessionOptions
-	mailboxes []*mailbox
-	listeners []*mailbox    // those with a reader of buffer
-	buffer    *audio.Buffer // nil without a consumer
-	closed    atomic.Bool
+	d      *Dispatcher
+	o      SessionOptions
+	roster atomic.Pointer[roster] // changed with mu held only
+	closed atomic.Bool            // likewise
+
+	mu sync.Mutex // held while the roster or closed changes, and across no callback
 }
 
 // Open returns the session of a user, who has the apps that serve uid.
 func (d *Dispatcher) Open(o SessionOptions) *Session {
 	s := &Session{d: d, o: o}
-	for _, l := range d.lanes {
-		if !l.app.Serves(o.UID) {
-			continue
-		}
-		m := &mailbox{lane: l, session: s, state: apps.SessionState{Lost: o.Recovered}}
-		if o.Rate > 0 && l.app.Holds(event.CapAudio) {
-			if s.buffer == nil {
-				s.buffer = audio.NewBuffer(d.options.AudioBuffer)
-			}
-			m.reader = s.buffer.Add(l.name)
-			m.pieceBytes = pieceBytes(l.app.AudioPiece(), o.Rate)
-			s.listeners = append(s.listeners, m)
-		}
-		s.mailboxes = append(s.mailboxes, m)
-	}
+	s.roster.Store(&roster{})
 	d.mu.Lock()
+	defer d.mu.Unlock()
+	s.fit(d.lanes)
+	for _, m := range s.roster.Load().mailboxes {
+		m.state.Lost = o.Recovered
+	}
 	d.sessions[s] = struct{}{}
-	d.mu.Unlock()
 	return s
 }
 
-func pieceBytes(d time.Duration, rate int) int {
-	samples := int64(d) * int64(rate) / int64(time.Second)
-	return int(max(samples, 1)) * audio.SampleBytes
-}
-
-// Apps returns the apps of this session's user, in the configuration's order.
-func (s *Session) Apps() []*apps.App {
-	var as []*apps.App
-	for _, m := range s.mailboxes {
-		if m.lane.installed != nil {
-			as = append(as, m.lane.installed)
-		}
-	}
-	return as
-}
-
 // WantsAudio reports whether Audio keeps anything: the session has audio, and
-// an app of this user holds the audio capability.
-func (s *Session) WantsAudio() bool { return s.buffer != nil }
+// an app of this user holds the audio capability now. It is cheap.
+func (s *Session) WantsAudio() bool { return s.roster.Load().buffer != nil }
 
 // BufferedAudio returns the bytes of audio held now: 0, and no buffer exists,
 // when WantsAudio is false.
 func (s *Session) BufferedAudio() int64 {
-	if s.buffer == nil {
-		return 0
+	if b := s.roster.Load().buffer; b != nil {
+		return b.Buffered()
 	}
-	return s.buffer.Buffered()
+	return 0
 }
 
 // Transcript hands segments that are new or changed to each app that holds
@@ -131,8 +104,8 @@ func (s *Session) Transcript(t event.Transcript) {
 	if t.Language == "" {
 		t.Language = s.o.Language
 	}
-	for _, m := range s.mailboxes {
-		if m.lane.app.Holds(event.CapTranscript) {
+	for _, m := range s.roster.Load().mailboxes {
+		if m.lane.now().app.Holds(event.CapTranscript) {
 			m.putTranscript(t)
 		}
 	}
@@ -143,7 +116,8 @@ func (s *Session) Transcript(t event.Transcript) {
 // pieces of the length it asks for. It copies pcm. It does nothing unless
 // WantsAudio.
 func (s *Session) Audio(conversation string, pcm []byte) {
-	if s.buffer == nil || len(pcm) == 0 {
+	r := s.roster.Load()
+	if r.buffer == nil || len(pcm) == 0 {
 		return
 	}
 	if s.closed.Load() || s.d.draining.Load() {
@@ -151,19 +125,19 @@ func (s *Session) Audio(conversation string, pcm []byte) {
 		if !s.closed.Load() {
 			reason = ReasonShutdown
 		}
-		for _, m := range s.listeners {
+		for _, m := range r.listeners {
 			m.tell([]Gap{{App: m.lane.name, Kind: event.KindAudio, Bytes: int64(len(pcm)), Reason: reason}})
 		}
 		return
 	}
-	for _, drop := range s.buffer.Write(conversation, pcm) {
-		for _, m := range s.listeners {
+	for _, drop := range r.buffer.Write(conversation, pcm) {
+		for _, m := range r.listeners {
 			if m.lane.name == drop.Consumer {
 				m.tell([]Gap{{App: drop.Consumer, Kind: event.KindAudio, Bytes: drop.Bytes, Reason: ReasonBufferFull}})
 			}
 		}
 	}
-	for _, m := range s.listeners {
+	for _, m := range r.listeners {
 		m.wake()
 	}
 }
@@ -172,56 +146,71 @@ func (s *Session) Audio(conversation string, pcm []byte) {
 // of it goes to the apps though it is shorter than a piece. Complete and the
 // next conversation's audio do so too.
 func (s *Session) EndAudio(conversation string) {
-	if s.buffer == nil {
+	r := s.roster.Load()
+	if r.buffer == nil {
 		return
 	}
-	s.buffer.EndConversation(conversation)
-	for _, m := range s.listeners {
+	r.buffer.EndConversation(conversation)
+	for _, m := range r.listeners {
 		m.wake()
 	}
 }
 
-// Complete hands a stored conversation to each app that holds conversation,
-// after what is left of its audio and transcript. It never drops. It must come
-// before Close. The channel
-// closes when every app of the user has had its transcript and audio up to
-// here, and every one that holds conversation has answered: its first attempt
-// has ended, or its breaker is open.
+// Complete hands a stored conversation to the apps named by due, to each after
+// what is left of its audio and transcript, once. answer is called exactly once
+// for each of them, on a worker or before Complete returns, and must not block.
+// Complete must come before Close. The channel closes when all have been
+// answered, and every other app of the user has had its transcript and audio up
+// to here, if its queue had room for that.
 //
-// An attempt that fails is tried again after 0.5 s, doubling to 30 s, each
-// ±20 %: up to 5 attempts in all where the deadline passed or the host was at
-// fault, up to 2 after another outcome. While the app's breaker is open the
-// event waits, and no attempt is spent. Each attempt is delivered; the last
-// one has Final set.
-func (s *Session) Complete(c event.Conversation) <-chan struct{} {
-	a := &answer{done: make(chan struct{})}
-	a.due.Store(1) // this call's own, given at the end
-	defer a.give()
-	if s.buffer != nil {
-		s.buffer.EndConversation(c.ID)
+// An app that fails is not tried again. It is not run at all, and its Attempt
+// is deferred, while its breaker is open (ReasonBreakerOpen), when Options.Queue
+// events of its wait already (ReasonQueueFull), when the host shuts down before
+// its turn (ReasonShutdown) and when this user has it not (ReasonNotInstalled).
+func (s *Session) Complete(c event.Conversation, due []string, answer func(Attempt)) <-chan struct{} {
+	to := &answers{call: answer, done: make(chan struct{})}
+	to.due.Store(int64(1 + len(due))) // one is this call's own, given at the end
+	defer to.give()
+	r := s.roster.Load()
+	if r.buffer != nil {
+		r.buffer.EndConversation(c.ID)
 	}
 	payload, err := json.Marshal(c)
-	for _, m := range s.mailboxes {
+	for _, name := range due {
+		m := r.named(name)
+		if m == nil || !m.lane.now().app.Holds(event.CapConversation) {
+			s.d.missing(to, name)
+			continue
+		}
 		switch {
-		case m.lane.app.Holds(event.CapConversation):
-			a.due.Add(1)
-			it := &item{kind: itemConversation, m: m, conversation: c.ID, payload: payload, answer: a}
-			m.owe()
-			if err != nil {
-				m.lane.refuse(it, fmt.Sprintf("the conversation can't be written as JSON: %v", err))
-				continue
-			}
-			if !s.d.work.enter() {
-				m.lane.refuse(it, shutdownText)
-				continue
-			}
-			m.put(it)
-		case m.busy(c.ID) && s.d.work.enter():
-			a.due.Add(1)
-			m.put(&item{kind: itemFlush, m: m, conversation: c.ID, answer: a})
+		case err != nil:
+			m.lane.now().stats.hostError()
+			m.lane.tell(to, Attempt{Deferred: ReasonHostError, Invocation: apps.Invocation{
+				ID: apps.NewInvocationID(), App: name, Kind: event.KindConversation,
+				UID: s.o.UID, Session: s.o.ID, Conversation: c.ID, At: time.Now(), Outcome: apps.Dropped,
+				Err: fmt.Sprintf("app %q: the conversation can't be written as JSON: %v", name, err),
+			}})
+		case !m.lane.take():
+			m.lane.tell(to, Attempt{Deferred: ReasonQueueFull})
+		case !s.d.work.enter():
+			m.lane.gone()
+			m.lane.tell(to, Attempt{Deferred: ReasonShutdown})
+		default:
+			m.put(&item{kind: itemConversation, m: m, conversation: c.ID, payload: payload, answers: to})
 		}
 	}
-	return a.done
+	for _, m := range r.mailboxes {
+		if slices.Contains(due, m.lane.name) || !m.busy(c.ID) || !m.lane.take() {
+			continue
+		}
+		if !s.d.work.enter() {
+			m.lane.gone()
+			continue
+		}
+		to.due.Add(1)
+		m.put(&item{kind: itemFlush, m: m, conversation: c.ID, answers: to})
+	}
+	return to.done
 }
 
 // Close ends the session: realtime work that waits is dropped and counted,
@@ -230,13 +219,16 @@ func (s *Session) Complete(c event.Conversation) <-chan struct{} {
 // are. Afterwards Transcript and Audio drop what they get. It does not wait for
 // what runs.
 func (s *Session) Close() {
-	if s.closed.Swap(true) {
+	s.mu.Lock()
+	again := s.closed.Swap(true)
+	s.mu.Unlock()
+	if again {
 		return
 	}
 	s.d.mu.Lock()
 	delete(s.d.sessions, s)
 	s.d.mu.Unlock()
-	for _, m := range s.mailboxes {
-		m.close()
+	for _, m := range s.roster.Load().mailboxes {
+		m.close(ReasonSessionClosed)
 	}
 }

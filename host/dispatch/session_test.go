@@ -142,7 +142,7 @@ func TestAudioComesInPiecesOfTheLengthAsked(t *testing.T) {
 		if got, want := s.BufferedAudio(), int64(2*(810)); got != want {
 			t.Errorf("%d bytes buffered, want what is due to the slower: %d", got, want)
 		}
-		<-s.Complete(event.Conversation{ID: "c1"})
+		<-l.complete(s, "c1", "fast", "slow")
 		s.Audio("c2", pcm(0, 800))
 		synctest.Wait()
 		type piece struct {
@@ -336,7 +336,7 @@ func TestCloseKeepsWhatCameBeforeACompletion(t *testing.T) {
 		synctest.Wait()
 		s.Transcript(say("c", "2", "two"))
 		s.Audio("c", pcm(0, 100))
-		done := s.Complete(event.Conversation{ID: "c"})
+		done := l.complete(s, "c", "both")
 		s.Audio("next", pcm(0, 60))
 		s.Transcript(say("next", "1", "next"))
 		s.Close()

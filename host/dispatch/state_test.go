@@ -56,21 +56,34 @@ func counting(t *testing.T, o dispatch.Options) (*dispatch.Dispatcher, *apps.App
 type counts chan string
 
 func (c counts) options(uid, id string) dispatch.SessionOptions {
-	return dispatch.SessionOptions{UID: uid, ID: id, Deliver: func(inv apps.Invocation) {
-		said := string(inv.Outcome)
-		if inv.Outcome == plugins.OK {
-			var out []json.RawMessage
-			if err := json.Unmarshal(inv.Outputs[0].Data, &out); err != nil {
-				said = err.Error()
-			} else {
-				said = string(out[0])
-			}
+	return dispatch.SessionOptions{UID: uid, ID: id, Deliver: c.deliver}
+}
+
+func (c counts) deliver(inv apps.Invocation) {
+	said := string(inv.Outcome)
+	if inv.Outcome == plugins.OK {
+		var out []json.RawMessage
+		if err := json.Unmarshal(inv.Outputs[0].Data, &out); err != nil {
+			said = err.Error()
+		} else {
+			said = string(out[0])
 		}
-		if inv.Restarted {
-			said += " restarted"
+	}
+	if inv.Restarted {
+		said += " restarted"
+	}
+	c <- said
+}
+
+// complete hands a conversation to the app.
+func (c counts) complete(s *dispatch.Session, v event.Conversation) {
+	s.Complete(v, []string{"counter"}, func(a dispatch.Attempt) {
+		if a.Deferred != "" {
+			c <- a.Deferred
+			return
 		}
-		c <- said
-	}}
+		c.deliver(a.Invocation)
+	})
 }
 
 func (c counts) next(t *testing.T) string {
@@ -138,7 +151,7 @@ func TestStateLastsUntilTheSessionsLastEvent(t *testing.T) {
 	got := []string{c.next(t)}
 	s.Audio("c", pcm(0, 800))
 	got = append(got, c.next(t))
-	s.Complete(event.Conversation{ID: "c"})
+	c.complete(s, event.Conversation{ID: "c"})
 	s.Close()
 	got = append(got, c.next(t))
 	if want := []string{"1", "2", "3"}; !reflect.DeepEqual(got, want) {
@@ -194,12 +207,14 @@ func metric(t *testing.T, g prometheus.Gatherer, name string) float64 {
 	return 0
 }
 
-func TestAttemptAfterATrapIsToldThatTheStateIsLost(t *testing.T) {
+func TestConversationAfterATrapIsToldThatTheStateIsLost(t *testing.T) {
 	d, _ := counting(t, dispatch.Options{})
 	c := make(counts, 10)
 	s := d.Open(c.options("u", "s"))
 	s.Transcript(say("c", "1", "hello"))
-	s.Complete(event.Conversation{ID: "c", Segments: []event.Segment{{ID: "1", Text: "a trap"}}})
+	for range 2 {
+		c.complete(s, event.Conversation{ID: "c", Segments: []event.Segment{{ID: "1", Text: "a trap"}}})
+	}
 	s.Close()
 	var got []string
 	for range 3 {
@@ -216,7 +231,7 @@ func TestConversationOfAnEarlierHostIsToldThatTheStateIsLost(t *testing.T) {
 	o := c.options("u", "s")
 	o.Recovered = true
 	s := d.Open(o)
-	s.Complete(event.Conversation{ID: "c", Reason: event.ReasonRecovered})
+	c.complete(s, event.Conversation{ID: "c", Reason: event.ReasonRecovered})
 	s.Close()
 	if got := c.next(t); got != "1 restarted" {
 		t.Errorf("got %s, want that it was told", got)

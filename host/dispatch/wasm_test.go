@@ -52,20 +52,20 @@ func TestModuleThatNeverReturnsHarmsOnlyItself(t *testing.T) {
 		s.Audio("c", pcm(160*i, 160))
 	}
 	select {
-	case <-s.Complete(event.Conversation{ID: "c", UID: "u"}):
+	case <-l.complete(s, "c", "spins", "echo"):
 	case <-ctx.Done():
 		t.Fatal("not all apps answered")
 	}
 	s.Close()
-	short, cancelDrain := context.WithTimeout(ctx, 100*time.Millisecond)
-	defer cancelDrain()
-	_ = d.Drain(short) // gives up the spinning one's conversation
+	if err := d.Drain(ctx); err != nil {
+		t.Error(err)
+	}
 
 	heard := map[string]bool{}
 	pieces := 0
 	for _, inv := range l.invocations() {
 		if inv.App == "spins" {
-			if inv.Outcome != plugins.FuelExhausted && inv.Outcome != apps.Dropped || len(inv.Outputs) != 0 {
+			if inv.Outcome != plugins.FuelExhausted || len(inv.Outputs) != 0 {
 				t.Errorf("spins: %s %s", inv.Outcome, inv.Err)
 			}
 			continue
@@ -89,6 +89,11 @@ func TestModuleThatNeverReturnsHarmsOnlyItself(t *testing.T) {
 	}
 	if len(heard) != segments || pieces != 10 {
 		t.Errorf("echo got %d segments and %d pieces of audio, want %d and 10", len(heard), pieces, segments)
+	}
+	for _, put := range l.putOff() {
+		if put != "spins breaker_open" {
+			t.Errorf("put off: %s", put)
+		}
 	}
 	for _, g := range l.got() {
 		if g.App != "spins" {

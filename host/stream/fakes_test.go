@@ -110,7 +110,7 @@ func (s *echoSession) Transcript(t event.Transcript) {
 	}
 }
 
-func (s *echoSession) Complete(c event.Conversation) <-chan struct{} {
+func (s *echoSession) Complete(c event.Conversation, _ []string, _ func(dispatch.Attempt)) <-chan struct{} {
 	s.output(c.ID, "conversation", len(c.Segments))
 	done := make(chan struct{})
 	close(done)
