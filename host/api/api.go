@@ -11,6 +11,7 @@ import (
 
 	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/dispatch"
+	"github.com/auricle-dev/auricle/host/replays"
 	"github.com/auricle-dev/auricle/host/store"
 )
 
@@ -37,15 +38,24 @@ var (
 	_ Store    = (*store.Store)(nil)
 	_ Dispatch = (*dispatch.Dispatcher)(nil)
 	_ Apps     = (*apps.Set)(nil)
+	_ Replays  = (*replays.Directory)(nil)
 )
 
-// Options are what the handler shows. All but Reload, Ready, Version and
-// Logger are needed.
+// Replays is where recordings of invocations are kept; *replays.Directory is
+// one.
+type Replays interface {
+	List(ctx context.Context, app string, limit int) ([]replays.Entry, error)
+	Read(invocation string) ([]byte, error)
+}
+
+// Options are what the handler shows. All but Replays, Reload, Ready, Version
+// and Logger are needed.
 type Options struct {
 	Store    Store
 	Dispatch Dispatch
 	Apps     Apps
 	Gatherer prometheus.Gatherer
+	Replays  Replays                                     // nil: there are no such paths
 	Reload   func(context.Context) (ReloadReport, error) // reads the configuration again and applies it; a config.Problems says why not. nil: there is no such path
 	Ready    func() error                                // why the host does not serve, or nil; errors.Join makes several reasons. nil: always ready
 	Version  string                                      // shown by /healthz and /v1/apps
@@ -56,8 +66,12 @@ type Options struct {
 type handler struct {
 	o       Options
 	metrics http.Handler
-	routes  map[string]http.HandlerFunc // exact paths; conversations by id are found by prefix
+	routes  map[string]http.HandlerFunc // exact paths
+	items   map[string]itemHandler      // by the path that the id of one of its things follows
 }
+
+// itemHandler answers for one thing.
+type itemHandler func(w http.ResponseWriter, r *http.Request, id string)
 
 const conversationsPath = "/v1/conversations"
 
@@ -79,6 +93,10 @@ func New(o Options) http.Handler {
 		conversationsPath: h.conversations,
 		"/v1/apps":        h.apps,
 	}
+	h.items = map[string]itemHandler{conversationsPath: h.conversation}
+	if o.Replays != nil {
+		h.routes[replaysPath], h.items[replaysPath] = h.replays, h.replay
+	}
 	return withRequestID(h)
 }
 
@@ -90,12 +108,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	serve, ok := h.routes[r.URL.Path]
 	if !ok {
-		id, under := strings.CutPrefix(r.URL.Path, conversationsPath+"/")
-		if !under || id == "" || strings.Contains(id, "/") {
+		at := strings.LastIndexByte(r.URL.Path, '/')
+		path, id := r.URL.Path[:max(at, 0)], r.URL.Path[at+1:]
+		item := h.items[path]
+		if item == nil || id == "" {
 			fail(w, r, http.StatusNotFound, "not_found", "there is nothing at this path; see /v1/apps and /v1/conversations?uid=")
 			return
 		}
-		serve = func(w http.ResponseWriter, r *http.Request) { h.conversation(w, r, id) }
+		serve = func(w http.ResponseWriter, r *http.Request) { item(w, r, id) }
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")

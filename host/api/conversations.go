@@ -5,13 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/auricle-dev/auricle/host/store"
 )
-
-// The number of conversations in a page.
-const defaultLimit = 20
 
 // conversations answers GET /v1/conversations.
 func (h *handler) conversations(w http.ResponseWriter, r *http.Request) {
@@ -25,15 +21,10 @@ func (h *handler) conversations(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, http.StatusBadRequest, "bad_uid", err.Error())
 		return
 	}
-	limit := defaultLimit
-	if values.Has("limit") {
-		s := values.Get("limit")
-		n, err := strconv.Atoi(s)
-		if err != nil || strconv.Itoa(n) != s || n < store.MinPage || n > store.MaxPage {
-			fail(w, r, http.StatusBadRequest, "bad_limit", fmt.Sprintf("limit %.64q is not a number from %d to %d", s, store.MinPage, store.MaxPage))
-			return
-		}
-		limit = n
+	limit, err := limitOf(values)
+	if err != nil {
+		fail(w, r, http.StatusBadRequest, "bad_limit", err.Error())
+		return
 	}
 	if values.Has("cursor") && values.Get("cursor") == "" {
 		fail(w, r, http.StatusBadRequest, "bad_cursor", "cursor is empty; leave it out for the first page")

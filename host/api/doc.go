@@ -7,6 +7,8 @@
 //	GET /v1/conversations?uid=&limit=&cursor=       a user's, newest first
 //	GET /v1/conversations/{id}                      one, with what apps made of it
 //	GET /v1/apps                                    every app and the pool
+//	GET /v1/replays?app=&limit=                     recordings of invocations, newest first
+//	GET /v1/replays/{invocation}                    one, for "auricle app run -replay"
 //	POST /v1/reload                                 read the configuration again
 //
 // Answers are JSON. Whatever goes wrong has one shape,
@@ -15,8 +17,9 @@
 // parameters are refused, not ignored.
 //
 // It reads, and asks the host to reload; it does nothing by itself. What it
-// reads it declares as small interfaces, so it depends on no part's inside. [LoopbackOnly] guards a whole server, the stream
-// included, against web pages that reach it under a name of their own.
+// reads it declares as small interfaces, so it depends on no part's inside.
+// [LoopbackOnly] guards a whole server, the stream included, against web pages
+// that reach it under a name of their own.
 //
 // Concurrency: handlers run on net/http's goroutines; the package starts none
 // and keeps nothing between requests.

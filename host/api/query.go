@@ -5,8 +5,14 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/auricle-dev/auricle/host/store"
 )
+
+// defaultLimit is how many things a list has where the client does not say.
+const defaultLimit = 20
 
 // query reads a request's parameters strictly: each of known at most once,
 // and no other. The error is fit for the client.
@@ -32,4 +38,17 @@ func query(r *http.Request, known ...string) (url.Values, error) {
 		}
 	}
 	return values, nil
+}
+
+// limitOf returns the parameter limit of a list: how many things it may have.
+func limitOf(values url.Values) (int, error) {
+	if !values.Has("limit") {
+		return defaultLimit, nil
+	}
+	s := values.Get("limit")
+	n, err := strconv.Atoi(s)
+	if err != nil || strconv.Itoa(n) != s || n < store.MinPage || n > store.MaxPage {
+		return 0, fmt.Errorf("limit %.64q is not a number from %d to %d", s, store.MinPage, store.MaxPage)
+	}
+	return n, nil
 }

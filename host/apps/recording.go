@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -67,6 +68,63 @@ type Recording struct {
 	Outputs     []RecordedOutput
 	Log         []LogLine
 	LogCut      int
+}
+
+// RecordingHead is what a list of recordings tells of one.
+type RecordingHead struct {
+	Invocation   string          `json:"invocation"`
+	At           time.Time       `json:"at"`
+	App          string          `json:"app"`
+	Version      string          `json:"version"`
+	Kind         string          `json:"event"`
+	UID          string          `json:"uid"`
+	Session      string          `json:"session"`
+	Conversation string          `json:"conversation"`
+	Outcome      plugins.Outcome `json:"outcome"`
+}
+
+// Head returns the recording's head.
+func (r *Recording) Head() RecordingHead {
+	return RecordingHead{
+		Invocation: r.Invocation, At: r.At.UTC().Round(0), App: r.App, Version: r.Version, Kind: r.Kind.String(),
+		UID: r.UID, Session: r.Session, Conversation: r.Conversation, Outcome: r.Outcome,
+	}
+}
+
+// maxRecordingHead bounds what is read of a file for its head.
+const maxRecordingHead = 16 << 10
+
+// ReadRecordingHead returns the head of a recording's file, of which it reads
+// the beginning only; that the rest is whole, DecodeRecording tells.
+func ReadRecordingHead(file io.Reader) (h RecordingHead, err error) {
+	fields := map[string]any{
+		"invocation": &h.Invocation, "at": &h.At, "app": &h.App, "version": &h.Version, "event": &h.Kind,
+		"uid": &h.UID, "session": &h.Session, "conversation": &h.Conversation, "outcome": &h.Outcome,
+	}
+	d := json.NewDecoder(io.LimitReader(file, maxRecordingHead))
+	if _, err := d.Token(); err != nil {
+		return h, fmt.Errorf("it is no recording: %w", err)
+	}
+	for len(fields) > 0 && d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return h, fmt.Errorf("it is no recording, or was cut short: %w", err)
+		}
+		key, _ := name.(string)
+		var other json.RawMessage
+		into := any(&other)
+		if f, ok := fields[key]; ok {
+			into = f
+			delete(fields, key)
+		}
+		if err := d.Decode(into); err != nil {
+			return h, fmt.Errorf("it is no recording, or was cut short: %w", err)
+		}
+	}
+	if len(fields) > 0 {
+		return h, errors.New("it is no recording")
+	}
+	return h, nil
 }
 
 // RecordedOutput is an effect that an invocation had.
