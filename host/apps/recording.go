@@ -21,12 +21,12 @@ import (
 // settings, the host's answers, outputs and log. Of longer ones there is none.
 const MaxRecordedBytes = 8 << 20
 
+// MaxRecordingFile bounds a recording's file: text is escaped there, and takes
+// twice as much at most.
+const MaxRecordingFile = 4 * MaxRecordedBytes
+
 const (
 	maxAnswerBytes = 4 << 20 // more than a million readings of a clock
-
-	// maxRecordingFile bounds a recording's file: escaped, what it holds of text
-	// takes twice as much at most.
-	maxRecordingFile = 4 * MaxRecordedBytes
 
 	recordingFormat = 1
 )
@@ -278,8 +278,8 @@ func (b *recordingBody) sum() (string, error) {
 // DecodeRecording reads a recording's file. The error says what is wrong with
 // it: cut short, damaged, of another format, or no recording at all.
 func DecodeRecording(file []byte) (*Recording, error) {
-	if len(file) > maxRecordingFile {
-		return nil, fmt.Errorf("a recording has at most %d MiB, this file more", maxRecordingFile>>20)
+	if len(file) > MaxRecordingFile {
+		return nil, fmt.Errorf("a recording has at most %d MiB, this file more", MaxRecordingFile>>20)
 	}
 	var head struct {
 		Format *int   `json:"format"`

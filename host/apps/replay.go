@@ -14,6 +14,7 @@ import (
 type Replayed struct {
 	Invocation  Invocation
 	Module      string       // the SHA-256 of the binary that ran, in hex
+	Version     string       // its manifest's
 	Diverged    error        // where it first asked for another answer than the recorded one did; nil if it never did
 	Differences []Difference // of what came out
 }
@@ -50,7 +51,7 @@ func Replay(ctx context.Context, e *plugins.Engine, wasm []byte, r *Recording) (
 	}
 	sum := a.Module.SHA256()
 	return &Replayed{
-		Invocation: inv, Module: hex.EncodeToString(sum[:]),
+		Invocation: inv, Module: hex.EncodeToString(sum[:]), Version: a.Manifest.Version,
 		Diverged: tape.Diverged(), Differences: r.differences(inv),
 	}, nil
 }
