@@ -33,6 +33,7 @@ const MaxMessageBytes = 4 << 20
 // Options say where a Store is and whom it tells.
 type Options struct {
 	Dir        string                // the data directory; made when missing
+	Salvage    bool                  // damaged files are set aside and what can be read of them is used
 	Logger     hclog.Logger          // nil: silent
 	Registerer prometheus.Registerer // nil: metrics are not registered
 }
@@ -44,6 +45,7 @@ type Options struct {
 // every operation returns ErrClosed.
 type Store struct {
 	log     hclog.Logger
+	dir     string
 	metrics *metrics
 	lock    *dirLock
 	server  *embedded
@@ -66,8 +68,9 @@ type Store struct {
 // in it. ctx bounds the start, by DefaultTimeout times six when it has no
 // deadline: a directory that was not closed has to be read through.
 //
-// The error wraps ErrLocked when another process has the directory;
-// otherwise it names the directory and why it can't be used.
+// The error wraps ErrLocked when another process has the directory, and a
+// *DamageError when its files are damaged and o.Salvage is not set; otherwise it
+// names the directory and why it can't be used.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Dir == "" {
 		return nil, errors.New("opening the store: no data directory given")
@@ -83,7 +86,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	ctx, cancel := withDeadline(ctx, 6*DefaultTimeout)
 	defer cancel()
 
-	s := &Store{log: log, metrics: newMetrics(), done: make(chan struct{})}
+	s := &Store{log: log, dir: dir, metrics: newMetrics(), done: make(chan struct{})}
 	s.closing, s.stop = context.WithCancel(context.Background())
 	// From here on whatever has been opened is closed again on failure.
 	fail := func(err error) (*Store, error) {
@@ -94,6 +97,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return fail(err)
 	}
 	began := time.Now()
+	if err := prepare(ctx, dir, o.Salvage, log); err != nil {
+		return fail(fmt.Errorf("opening the store in %s: %w", dir, err))
+	}
 	if s.server, err = startEmbedded(ctx, dir, log.Named("nats")); err != nil {
 		return fail(fmt.Errorf("opening the store in %s: %w", dir, err))
 	}
@@ -146,6 +152,9 @@ func (s *Store) Close(ctx context.Context) error {
 func (s *Store) release() error {
 	if s.server != nil {
 		s.server.close()
+		if err := writeStopped(s.dir); err != nil {
+			s.log.Warn("could not note that the store was closed; the next start knows less of what it may find damaged", "error", err)
+		}
 	}
 	if s.lock != nil {
 		return s.lock.unlock()

@@ -111,7 +111,7 @@ func (s *Stream) salvage(o Options, keep string) error {
 		case len(whole) == 0:
 			err = remove(f.path)
 		default:
-			err = replace(f.path, whole)
+			err = WriteFile(f.path, whole)
 		}
 		if err != nil {
 			return err
@@ -133,7 +133,7 @@ func (s *Stream) salvage(o Options, keep string) error {
 	if !change {
 		return nil
 	}
-	return replace(end.path, endData)
+	return WriteFile(end.path, endData)
 }
 
 // copyTo copies a file of dir to keep, if there is one.
@@ -157,7 +157,7 @@ func copyTo(dir, path, keep string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
-	return replace(to, buf)
+	return WriteFile(to, buf)
 }
 
 // setAside moves a file of dir to keep, if there is one.
@@ -168,8 +168,8 @@ func setAside(dir, path, keep string) error {
 	return remove(path)
 }
 
-// replace writes a file in one step, on synced disk.
-func replace(path string, data []byte) error {
+// WriteFile writes a file in one step, on synced disk.
+func WriteFile(path string, data []byte) error {
 	temporary := path + ".new"
 	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
