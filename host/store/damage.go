@@ -58,7 +58,11 @@ const damageShown = 20
 // do.
 func (e *DamageError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "the store in %s is damaged in %d places; nothing was changed:", e.Dir, len(e.Damage))
+	places := "1 place"
+	if n := len(e.Damage); n > 1 {
+		places = fmt.Sprintf("%d places", n)
+	}
+	fmt.Fprintf(&b, "the store is damaged in %s; nothing was changed:", places)
 	for i, d := range e.Damage {
 		if i == damageShown {
 			fmt.Fprintf(&b, "\n  and %d more", len(e.Damage)-i)
@@ -81,10 +85,11 @@ func (e *DamageError) Error() string {
 		}
 		fmt.Fprintf(&b, "\n  %s", k)
 	}
-	b.WriteString("\nAll else can be read:")
+	var readable []string
 	for _, s := range slices.Sorted(maps.Keys(e.Readable)) {
-		fmt.Fprintf(&b, " %s %d messages,", s, e.Readable[s])
+		readable = append(readable, fmt.Sprintf("%d of %s", e.Readable[s], s))
 	}
+	fmt.Fprintf(&b, "\nMessages that can be read: %s.", strings.Join(readable, ", "))
 	b.WriteString("\nRestore a backup of the directory, or start once with -salvage: " +
 		"the damaged files are then kept in its folder \"damaged\", and all that can be read is used.")
 	return b.String()

@@ -192,6 +192,16 @@ func Check(ctx context.Context, o Options) (Report, error) {
 		}
 		r.Streams[i] = *s
 	}
+	for name := range o.Stopped {
+		if slices.ContainsFunc(streams, func(s *Stream) bool { return s.Name == name }) {
+			continue
+		}
+		folder := filepath.Join("jetstream", "$G", "streams", name)
+		r.Streams = append(r.Streams, Stream{Name: name, dir: filepath.Join(o.Dir, folder), Damage: []Damage{{
+			Stream: name, File: folder, Missing: true, Why: "the stream's folder is gone",
+		}}})
+	}
+	slices.SortFunc(r.Streams, func(a, b Stream) int { return cmp.Compare(a.Name, b.Name) })
 	r.Took = time.Since(began)
 	return r, nil
 }

@@ -52,7 +52,8 @@ func serve(tb testing.TB, dir string) *rig {
 	must(tb, err)
 	r.stream, err = r.js.CreateOrUpdateStream(tb.Context(), jetstream.StreamConfig{
 		Name: streamName, Subjects: []string{"talk.>"}, Storage: jetstream.FileStorage, AllowRollup: true, AllowMsgTTL: true,
-		AllowDirect: true, MaxBytes: 127_000, // blocks of 32 KB
+		AllowDirect: true, AllowAtomicPublish: true,
+		MaxBytes: 127_000, // blocks of 32 KB
 	})
 	must(tb, err)
 	return r
@@ -157,7 +158,7 @@ func copied(tb testing.TB, dir string) string {
 func TestWhatTheServerLeavesIsSound(t *testing.T) {
 	dir := t.TempDir()
 	random := rand.New(rand.NewPCG(5, 5))
-	for range 3 {
+	for range 4 {
 		r := serve(t, dir)
 		for i := range 200 {
 			subject := fmt.Sprintf("talk.s%d.c%d", random.IntN(4), random.IntN(30))
@@ -172,7 +173,13 @@ func TestWhatTheServerLeavesIsSound(t *testing.T) {
 			case 2:
 				m.Header = nats.Header{"Nats-Rollup": {"sub"}, "Nats-TTL": {"1h"}}
 			case 3:
-				m.Header = nats.Header{"Auricle-Write": {"w"}}
+				m.Header = nats.Header{"Auricle-Write": {"w"}, "Nats-TTL": {"1s"}}
+			case 4:
+				for n := range 3 {
+					h := nats.Header{"Nats-Batch-Id": {fmt.Sprint(i)}, "Nats-Batch-Sequence": {fmt.Sprint(n + 1)}}
+					must(t, r.conn.PublishMsg(&nats.Msg{Subject: fmt.Sprintf("talk.s9.c%d", n), Header: h, Data: m.Data}))
+				}
+				m.Header = nats.Header{"Nats-Batch-Id": {fmt.Sprint(i)}, "Nats-Batch-Sequence": {"4"}, "Nats-Batch-Commit": {"1"}}
 			}
 			ack, err := r.js.PublishMsg(t.Context(), m)
 			must(t, err)
