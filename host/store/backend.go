@@ -59,6 +59,7 @@ type backend struct {
 	closed chan struct{}               // closed when conn is, with all of its goroutines' callbacks
 
 	maxMessage int // bytes of one message's body
+	minBatch   int // messages that are worth a batch
 }
 
 // headerRoom is what a server's limit on a message leaves for its headers.
@@ -98,7 +99,7 @@ func (o *Options) streams() []jetstream.StreamConfig {
 // openBackend starts the embedded server or reaches the cluster, connects and
 // makes or updates the streams. On an error nothing is left running.
 func openBackend(ctx context.Context, o *Options, log hclog.Logger) (*backend, error) {
-	b := &backend{link: newLink(), closed: make(chan struct{})}
+	b := &backend{link: newLink(), closed: make(chan struct{}), minBatch: minBatchEmbedded}
 	var opts []nats.Option
 	urls := ""
 	if o.NATS == nil {
@@ -112,6 +113,7 @@ func openBackend(ctx context.Context, o *Options, log hclog.Logger) (*backend, e
 		if opts, err = o.NATS.options(); err != nil {
 			return nil, err
 		}
+		b.minBatch = minBatchCluster
 		urls = strings.Join(o.NATS.URLs, ",")
 	}
 	err := b.connect(ctx, urls, opts, log)

@@ -18,6 +18,12 @@ const (
 	maxBatchMessages = 256
 	maxBatchBytes    = 8 << 20
 
+	// minBatchEmbedded is the least that is written as a batch on disk: the
+	// server first sets one down in files of its own, which costs as much as
+	// this many syncs. A cluster's servers do that in memory.
+	minBatchEmbedded = 8
+	minBatchCluster  = 2
+
 	// queueLength is how many writes wait for the batch before theirs; a
 	// caller that finds the queue full waits for room.
 	queueLength = 1024
@@ -192,56 +198,81 @@ func (c *committer) collect(first *write) (batch []*write, left *write) {
 	return batch, nil
 }
 
-// commit writes a batch. If that does not succeed, each of its messages is
-// written by itself, so that only those fail that have to.
+// commit writes a batch: together, or side by side where it is too small for
+// that to pay. What could not be written is tried again by itself, so that
+// only those fail that have to.
 func (c *committer) commit(ctx context.Context, b *backend, batch []*write) {
-	c.metrics.commitMessages.WithLabelValues(c.stream).Observe(float64(len(batch)))
-	began := time.Now()
-	seq, err := c.publish(ctx, b, batch)
-	c.metrics.commitSeconds.WithLabelValues(c.stream).Observe(time.Since(began).Seconds())
-	if err == nil {
-		first := seq + 1 - uint64(len(batch))
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	if len(batch) < b.minBatch {
+		errs := make([]error, len(batch))
+		var wg sync.WaitGroup
+		for i, w := range batch[1:] {
+			wg.Go(func() { errs[i+1] = c.first(ctx, b, w) })
+		}
+		errs[0] = c.first(ctx, b, batch[0])
+		wg.Wait()
 		for i, w := range batch {
-			w.done <- written{seq: first + uint64(i)}
+			if errs[i] != nil {
+				c.again(w, errs[i])
+			}
+		}
+		return
+	}
+	began := time.Now()
+	last, err := c.together(ctx, b, batch)
+	c.metrics.committed(c.stream, len(batch), time.Since(began))
+	if err == nil {
+		for i, w := range batch {
+			w.done <- written{seq: last + 1 + uint64(i) - uint64(len(batch))}
 		}
 		return
 	}
 	for _, w := range batch {
-		attempt := err
-		if len(batch) > 1 {
-			for _, h := range []string{headerBatchID, headerBatchSeq, headerBatchCommit} {
-				w.m.Header.Del(h)
-			}
-			attempt = nil // it had none by itself yet
+		for _, h := range []string{headerBatchID, headerBatchSeq, headerBatchCommit} {
+			w.m.Header.Del(h)
 		}
-		c.single <- struct{}{}
-		c.running.Go(func() { // ends with the caller's context at the latest
-			w.done <- c.alone(w, attempt)
-			<-c.single
-		})
+		c.again(w, nil) // it had no attempt by itself yet
 	}
 }
 
-// publish sends a batch and waits for its answer: the sequence of its last
+// first tries once to write one message by itself.
+func (c *committer) first(ctx context.Context, b *backend, w *write) error {
+	began := time.Now()
+	seq, err := b.publish(ctx, w.m)
+	c.metrics.committed(c.stream, 1, time.Since(began))
+	if err == nil {
+		w.done <- written{seq: seq}
+	}
+	return err
+}
+
+// again writes one message by itself while others go on. attempt is the error
+// of the attempt that has been made, or nil.
+func (c *committer) again(w *write, attempt error) {
+	c.single <- struct{}{}
+	c.running.Go(func() { // ends with the caller's context at the latest
+		w.done <- c.alone(w, attempt)
+		<-c.single
+	})
+}
+
+// together sends a batch and waits for its answer: the sequence of its last
 // message.
-func (c *committer) publish(ctx context.Context, b *backend, batch []*write) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
-	defer cancel()
-	last := batch[len(batch)-1]
-	if len(batch) > 1 {
-		id := c.name + strconv.FormatUint(batches.Add(1), 36)
-		for i, w := range batch {
-			w.m.Header.Set(headerBatchID, id)
-			w.m.Header.Set(headerBatchSeq, strconv.Itoa(i+1))
-		}
-		last.m.Header.Set(headerBatchCommit, "1")
-		for _, w := range batch[:len(batch)-1] {
-			if err := b.conn.PublishMsg(w.m); err != nil {
-				return 0, err
-			}
+func (c *committer) together(ctx context.Context, b *backend, batch []*write) (uint64, error) {
+	id := c.name + strconv.FormatUint(batches.Add(1), 36)
+	for i, w := range batch {
+		w.m.Header.Set(headerBatchID, id)
+		w.m.Header.Set(headerBatchSeq, strconv.Itoa(i+1))
+	}
+	last := batch[len(batch)-1].m
+	last.Header.Set(headerBatchCommit, "1")
+	for _, w := range batch[:len(batch)-1] {
+		if err := b.conn.PublishMsg(w.m); err != nil {
+			return 0, err
 		}
 	}
-	return b.publish(ctx, last.m)
+	return b.publish(ctx, last)
 }
 
 // batches counts them, for their ids.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -81,6 +82,12 @@ func newMetrics() *metrics {
 		}
 	}
 	return m
+}
+
+// committed notes that messages were written with one sync.
+func (m *metrics) committed(stream string, messages int, took time.Duration) {
+	m.commitMessages.WithLabelValues(stream).Observe(float64(messages))
+	m.commitSeconds.WithLabelValues(stream).Observe(took.Seconds())
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
