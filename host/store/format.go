@@ -56,7 +56,7 @@ func writeFormat(dir string) error {
 }
 
 // readStopped returns what writeStopped noted; nil when the host was killed.
-func readStopped(dir string) (map[string]string, error) {
+func readStopped(dir string) (map[string]blocks.Stop, error) {
 	data, err := os.ReadFile(filepath.Join(dir, nameStopped))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -64,22 +64,20 @@ func readStopped(dir string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var f struct {
-		Index map[string]string `json:"index"`
-	}
+	var f map[string]blocks.Stop
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, err
 	}
-	return f.Index, nil
+	return f, nil
 }
 
 // writeStopped notes how the server's files ended, once it has stopped.
 func writeStopped(dir string) error {
-	index, err := blocks.Stopped(dir)
+	stops, err := blocks.Stopped(dir)
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, nameStopped), map[string]map[string]string{"index": index})
+	return writeFile(filepath.Join(dir, nameStopped), stops)
 }
 
 // writeFile writes a small file in one step, on synced disk.

@@ -63,6 +63,11 @@ type Options struct {
 	SessionMemory time.Duration // 0: DefaultSessionMemory; a second or more
 	HostTTL       time.Duration // 0: DefaultHostTTL; a second or more
 
+	// Reserve is how many bytes of the disk that holds Dir have to be free for
+	// writes to be taken: below, they fail with ErrUnavailable. 0:
+	// DefaultReserve. It has no effect with NATS.
+	Reserve int64
+
 	Logger     hclog.Logger          // nil: silent
 	Registerer prometheus.Registerer // nil: metrics are not registered
 }
@@ -75,11 +80,17 @@ func (o *Options) check() error {
 	if o.HostTTL == 0 {
 		o.HostTTL = DefaultHostTTL
 	}
+	if o.Reserve == 0 {
+		o.Reserve = DefaultReserve
+	}
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
 	if o.SessionMemory < time.Second {
 		return fmt.Errorf("session memory of %v, must be a second or more", o.SessionMemory)
+	}
+	if o.Reserve < 0 {
+		return fmt.Errorf("reserve of %d bytes, must not be negative", o.Reserve)
 	}
 	if o.HostTTL < time.Second {
 		return fmt.Errorf("host TTL of %v, must be a second or more", o.HostTTL)
@@ -124,6 +135,7 @@ type Store struct {
 	unsure     unsure
 	legacy     legacy
 	holders    holders
+	disk       disk // of the embedded server
 
 	backendMu sync.Mutex    // guards the next two
 	backend   *backend      // nil before the first was opened
@@ -161,6 +173,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		options: o, log: o.Logger, metrics: newMetrics(), name: rand.Text()[:12] + ".",
 		index: newIndex(), committers: map[string]*committer{}, replaced: make(chan struct{}), done: make(chan struct{}),
+		disk: disk{look: make(chan struct{}, 1)},
 	}
 	s.closing, s.stop = context.WithCancel(context.Background())
 	// From here on whatever has been opened is closed again on failure.
@@ -193,6 +206,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return fail(fmt.Errorf("opening the store %s: registering metrics: %w", o.place(), err))
 	}
 	s.owned.Go(func() { s.keepRetention(s.closing) })
+	if b.server != nil {
+		s.owned.Go(func() { s.keepDisk(s.closing) })
+	}
 	s.log.Info("store open", "where", o.place(), "conversations", s.index.len(), "took", time.Since(began).Round(time.Millisecond))
 	return s, nil
 }
@@ -289,14 +305,17 @@ func (s *Store) release() error {
 }
 
 // Ready returns nil when the store takes writes, otherwise why it does not:
-// it is closed, the server stopped or can't be reached, or the last write
-// failed.
+// it is closed, the disk is full, the server stopped or can't be reached, or
+// the last write failed.
 func (s *Store) Ready() error {
 	s.mu.Lock()
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
 		return ErrClosed
+	}
+	if err := s.disk.refused(); err != nil {
+		return err
 	}
 	b, _ := s.current()
 	if err := b.ready(); err != nil {
@@ -319,6 +338,9 @@ func (s *Store) read(ctx context.Context, o operation, doing string, f func(cont
 		return err
 	}
 	defer end()
+	if err := s.disk.unreadable(); err != nil {
+		return s.outcome(o, doing, err)
+	}
 	return s.outcome(o, doing, s.ask(ctx, f))
 }
 
@@ -349,6 +371,10 @@ func (s *Store) write(ctx context.Context, o operation, doing string, f func(con
 		return err
 	}
 	defer end()
+	if err := s.disk.refused(); err != nil {
+		return s.outcome(o, doing, err)
+	}
+	s.disk.written()
 	began := time.Now()
 	err = s.outcome(o, doing, f(ctx))
 	if err == nil {
@@ -356,7 +382,7 @@ func (s *Store) write(ctx context.Context, o operation, doing string, f func(con
 	}
 	// A caller who gave up, came too late, or asked for what can't be kept,
 	// says nothing of the store.
-	for _, mild := range []error{context.Canceled, ErrClosed, ErrBadID, ErrTooLarge, ErrFenced} {
+	for _, mild := range []error{context.Canceled, ErrClosed, ErrBadID, ErrTooLarge, ErrFenced, ErrUnavailable} {
 		if errors.Is(err, mild) {
 			return err
 		}

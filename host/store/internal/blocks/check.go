@@ -26,7 +26,7 @@ type Options struct {
 	// Stopped is what Stopped returned after the server was stopped in order; nil
 	// when it was not. It makes sure that index.db is what the server wrote last:
 	// what it lists and the blocks don't have is then missing.
-	Stopped map[string]string
+	Stopped map[string]Stop
 
 	// Valid reports whether a message that has its checksum can be what it is
 	// named; nil: all can. It is called from several goroutines.
@@ -383,7 +383,7 @@ func (s *Stream) conclude(o Options) error {
 		}
 		s.index = &x
 	}
-	current := s.index != nil && o.Stopped[s.Name] == sumOf(raw)
+	current := s.index != nil && o.Stopped[s.Name].Index == sumOf(raw)
 	for _, f := range s.blocks {
 		for i := range f.bad {
 			b := &f.bad[i]

@@ -60,7 +60,7 @@ func serve(tb testing.TB, dir string) *rig {
 }
 
 // stop stops the server and returns what is noted then.
-func (r *rig) stop() map[string]string {
+func (r *rig) stop() map[string]blocks.Stop {
 	if r.conn != nil {
 		r.conn.Close()
 	}
@@ -112,7 +112,7 @@ func (r *rig) talk(tb testing.TB, n, size int) uint64 {
 func jsonBody(r blocks.Record) bool { return len(r.Body) == 0 || r.Body[0] == '{' }
 
 // check checks dir, as after a stop that noted stopped; nil: it was killed.
-func check(tb testing.TB, dir string, stopped map[string]string) blocks.Report {
+func check(tb testing.TB, dir string, stopped map[string]blocks.Stop) blocks.Report {
 	tb.Helper()
 	r, err := blocks.Check(context.Background(), blocks.Options{Dir: dir, Stopped: stopped, Valid: jsonBody})
 	must(tb, err)
@@ -206,7 +206,7 @@ func TestWhatTheServerLeavesIsSound(t *testing.T) {
 
 // small makes a store of one small block and returns its folder, its block's
 // bytes, the messages, and what was noted when it stopped.
-func small(t *testing.T) (dir string, data []byte, messages map[uint64]string, stopped map[string]string) {
+func small(t *testing.T) (dir string, data []byte, messages map[uint64]string, stopped map[string]blocks.Stop) {
 	dir = t.TempDir()
 	r := serve(t, dir)
 	r.talk(t, 7, 20)
@@ -220,13 +220,13 @@ func small(t *testing.T) (dir string, data []byte, messages map[uint64]string, s
 
 // salvage checks and salvages dir, and checks that it is sound then and that
 // what was changed is kept as it was.
-func salvage(t *testing.T, dir string, stopped map[string]string) blocks.Report {
+func salvage(t *testing.T, dir string, stopped map[string]blocks.Stop) blocks.Report {
 	t.Helper()
 	was, _ := os.ReadFile(block(dir, 1))
 	r := check(t, dir, stopped)
 	keep := filepath.Join(t.TempDir(), "damaged")
 	must(t, r.Salvage(blocks.Options{Dir: dir, Valid: jsonBody}, keep))
-	must(t, r.Refresh(blocks.Options{Dir: dir}, keep))
+	must(t, r.Refresh(blocks.Options{Dir: dir, Stopped: stopped}, keep))
 	if d := check(t, dir, nil).Damage(); len(d) > 0 {
 		t.Fatalf("damaged after it was salvaged: %+v", d)
 	}

@@ -2,6 +2,7 @@ package blocks
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -165,15 +166,21 @@ func (r *indexReader) bytes(n uint64) []byte {
 	return b
 }
 
-// Stopped returns, by stream, the checksum of index.db where it says how the
-// stream's blocks end: so it does after the server was stopped in order. It is
-// for Options.Stopped when the files are checked next.
-func Stopped(dir string) (map[string]string, error) {
+// Stop is how a stream's derived files were when the server had stopped.
+type Stop struct {
+	Index  string `json:"index"`            // the checksum that index.db ends in
+	Expiry string `json:"expiry,omitempty"` // the SHA-256 of thw.db; empty: there was none
+}
+
+// Stopped returns, by stream, the streams of which index.db says how their
+// blocks end: so it does after the server was stopped in order. It is for
+// Options.Stopped when the files are checked next.
+func Stopped(dir string) (map[string]Stop, error) {
 	streams, err := list(dir)
 	if err != nil {
 		return nil, err
 	}
-	sums := map[string]string{}
+	stops := map[string]Stop{}
 	for _, s := range streams {
 		raw, err := os.ReadFile(filepath.Join(s.dir, dirMessages, nameIndex))
 		if err != nil {
@@ -191,10 +198,10 @@ func Stopped(dir string) (map[string]string, error) {
 		_, err = file.ReadAt(last.end[:], max(0, last.size-sumBytes))
 		file.Close()
 		if err == nil && x.ends(s.blocks) {
-			sums[s.Name] = sumOf(raw)
+			stops[s.Name] = Stop{Index: sumOf(raw), Expiry: s.expirySum()}
 		}
 	}
-	return sums, nil
+	return stops, nil
 }
 
 // ends reports whether the blocks end as index.db says.
@@ -208,3 +215,13 @@ func (x index) ends(blocks []*blockFile) bool {
 
 // sumOf returns the checksum that index.db ends in.
 func sumOf(raw []byte) string { return hex.EncodeToString(raw[max(0, len(raw)-sumBytes):]) }
+
+// expirySum returns the SHA-256 of thw.db, empty when there is none.
+func (s *Stream) expirySum() string {
+	raw, err := os.ReadFile(filepath.Join(s.dir, dirMessages, nameExpiry))
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}

@@ -31,8 +31,8 @@ func (r Report) Salvage(o Options, keep string) error {
 
 // Refresh removes what the server makes anew from the blocks and would believe
 // unseen: the configuration where it is stale, which the host brings, and the
-// times of expiry, which have no checksum: one wrong bit in them and another
-// record expires. Stale configurations are copied to keep first.
+// times of expiry unless they are as the server left them: they have no
+// checksum, and with one wrong bit another record would expire. Stale configurations are copied to keep first.
 func (r Report) Refresh(o Options, keep string) error {
 	for _, s := range r.Streams {
 		for _, st := range s.Stale {
@@ -44,6 +44,9 @@ func (r Report) Refresh(o Options, keep string) error {
 					return err
 				}
 			}
+		}
+		if sum := o.Stopped[s.Name].Expiry; sum != "" && sum == s.expirySum() && len(s.Damage) == 0 {
+			continue
 		}
 		if err := remove(filepath.Join(s.dir, dirMessages, nameExpiry)); err != nil {
 			return err
