@@ -28,7 +28,7 @@ type Mailboxes interface {
 	Apps() []*apps.App
 	WantsAudio() bool
 	Transcript(t event.Transcript)
-	Audio(conversation string, pcm []byte)
+	Audio(conversation string, start int64, pcm []byte)
 	EndAudio(conversation string)
 	Complete(c event.Conversation, due []string, answer func(dispatch.Attempt)) <-chan struct{}
 	Close()
