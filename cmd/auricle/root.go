@@ -27,6 +27,7 @@ var commands = []func() *cobra.Command{
 	newReloadCommand,
 	newStreamCommand,
 	newAppCommand,
+	newJobsCommand,
 	newBenchCommand,
 	newDemoCommand,
 	newVersionCommand,

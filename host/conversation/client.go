@@ -3,6 +3,7 @@ package conversation
 import (
 	"fmt"
 
+	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
@@ -18,11 +19,14 @@ const (
 )
 
 // Client is a session's way to speak to the attached stream. No method may
-// block or call the Session: what can't be sent is the stream's own affair
+// block or call the Attachment: what can't be sent is the stream's own affair
 // (it closes itself).
 type Client interface {
-	// Conversation tells of a conversation's state. c is whole and never
-	// changed when the state is StateCompleted, otherwise nil.
+	// Ready is told first, and once, before Sessions.Start returns.
+	Ready(r Ready)
+	// Conversation tells of a conversation's state. c is whole and never changed
+	// when the state is StateCompleted, otherwise nil. It is nil too when the
+	// conversation was completed while no stream was attached.
 	Conversation(id string, state State, c *event.Conversation)
 	// Ack says that every accepted transcript up to seq is on synced disk and
 	// that audioBytes bytes of audio were taken since the session began.
@@ -33,6 +37,22 @@ type Client interface {
 	Gap(g dispatch.Gap)
 	// Warn tells the client of trouble that leaves the stream as it is.
 	Warn(w *InputError)
+	// Superseded says, at last, that a newer stream of the session, here or on
+	// another host, has taken its place.
+	Superseded()
+	// Failed says, at last, that the host has let go of the session by a fault of
+	// its own. What was acknowledged is kept; the session can be resumed.
+	Failed()
+}
+
+// Ready is a session as a stream finds it.
+type Ready struct {
+	Session      string
+	Conversation string      // to which what is sent next belongs
+	Audio        string      // "buffered" for apps that may have it, "discarded" when none may, "none" when the session has no audio
+	Apps         []*apps.App // of the session's user
+	Seq          uint64      // of the last transcript taken
+	AudioBytes   int64       // taken since the session began
 }
 
 // The codes of an InputError.

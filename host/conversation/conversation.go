@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
@@ -23,9 +24,27 @@ type conversation struct {
 	unsaved    []int              // places in entries that the journal has not taken yet
 	sizeBytes  int64              // of the segments, with their overhead
 	audioBytes int64              // as the client sent it
-	lastSeq    uint64             // of the last transcript accepted into it
+	lastSeq    uint64             // the session's when it began, or of the last transcript accepted into it
 	quietSince time.Time          // from when silence is measured
+
+	// What it has at the wall clock's wallAnchor is read off the monotonic clock
+	// from anchor on: a wall clock that jumps dates nothing wrongly.
+	wallAnchor, anchor time.Time
+
+	earlierAudioMillis int64 // before this host took it over
+
+	revision store.Revision // of the last append; 0: the store has nothing of it
+	headKept bool           // the store knows that something was said, or is being told
+	next     string         // when completing: the session's next conversation; empty: none
+	// sessionAudio, when completing, is what the session had taken by then.
+	sessionAudio int64
 }
+
+// dated says that it is wall now, as the monotonic clock stands at now.
+func (c *conversation) dated(wall, now time.Time) { c.wallAnchor, c.anchor = wall, now }
+
+// now returns the time by the clock that the conversation was dated with.
+func (c *conversation) now() time.Time { return c.wallAnchor.Add(time.Since(c.anchor)) }
 
 type entry struct {
 	segment event.Segment

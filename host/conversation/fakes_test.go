@@ -1,8 +1,11 @@
 package conversation_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -11,24 +14,35 @@ import (
 	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/host/dispatch"
+	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
-// fakeStore keeps what it is given. Its faults are set by the test.
+// fakeStore keeps what it is given, and fences as the real one does. Its
+// faults are set by the test.
 type fakeStore struct {
 	mu        sync.Mutex
 	gate      chan struct{} // not nil: each write waits for a value, or its context
 	err       error         // not nil: writes fail with it
+	deaf      bool          // writes are kept but answered with an error
 	tries     int
-	appended  []event.Segment
-	heads     []store.Head
+	revision  store.Revision
+	parts     []store.Part // all that were appended
+	records   map[string]*record
 	completed []event.Conversation
 	results   []store.Result
-	left      []event.Conversation
 }
 
-func (f *fakeStore) write(ctx context.Context, keep func()) error {
+// record is what is kept of one conversation.
+type record struct {
+	held      store.Held
+	after     store.Revision // that the last part was appended after
+	segments  []event.Segment
+	completed bool
+}
+
+func (f *fakeStore) write(ctx context.Context, keep func() error) error {
 	f.mu.Lock()
 	gate := f.gate
 	f.mu.Unlock()
@@ -45,23 +59,115 @@ func (f *fakeStore) write(ctx context.Context, keep func()) error {
 	if f.err != nil {
 		return f.err
 	}
-	keep()
+	if err := keep(); err != nil {
+		return err
+	}
+	if f.deaf {
+		return context.DeadlineExceeded
+	}
 	return nil
 }
 
-func (f *fakeStore) Append(ctx context.Context, h store.Head, segs []event.Segment) error {
-	return f.write(ctx, func() { f.heads = append(f.heads, h); f.appended = append(f.appended, segs...) })
+func (f *fakeStore) Append(ctx context.Context, p store.Part, after store.Revision) (r store.Revision, err error) {
+	err = f.write(ctx, func() error {
+		id := p.Conversation.ID
+		if f.records == nil {
+			f.records = make(map[string]*record)
+		}
+		rec := f.records[id]
+		if rec == nil {
+			rec = &record{}
+			f.records[id] = rec
+		}
+		if rec.held.Revision != 0 && rec.after == after && reflect.DeepEqual(rec.held.Part, p) {
+			r = rec.held.Revision // our own, that we were not told of
+			return nil
+		}
+		if rec.held.Revision != after {
+			return fmt.Errorf("appending to %s: %w", id, store.ErrFenced)
+		}
+		f.revision++
+		f.parts = append(f.parts, p)
+		for _, s := range p.Conversation.Segments {
+			rec.segments = slices.DeleteFunc(rec.segments, func(o event.Segment) bool { return o.ID == s.ID })
+			rec.segments = append(rec.segments, s)
+		}
+		rec.held.Part, rec.held.Revision, rec.after = p, f.revision, after
+		r = f.revision
+		return nil
+	})
+	return r, err
 }
 
-func (f *fakeStore) Complete(ctx context.Context, c event.Conversation) error {
-	return f.write(ctx, func() { f.completed = append(f.completed, c) })
+func (f *fakeStore) Complete(ctx context.Context, c event.Conversation, _ []string) error {
+	return f.write(ctx, func() error {
+		if rec := f.records[c.ID]; rec != nil {
+			if rec.completed {
+				return nil
+			}
+			rec.completed = true
+		}
+		f.completed = append(f.completed, c)
+		return nil
+	})
+}
+
+func (f *fakeStore) Settle(ctx context.Context, p store.Part, after store.Revision) error {
+	return f.write(ctx, func() error { return f.settle(p, after) })
+}
+
+// settle is Settle with mu held.
+func (f *fakeStore) settle(p store.Part, after store.Revision) error {
+	rec := f.records[p.Conversation.ID]
+	if rec == nil || rec.held.Revision != after {
+		return store.ErrFenced
+	}
+	f.revision++
+	rec.held = store.Held{Part: p, Revision: f.revision, Settled: true}
+	return nil
 }
 
 func (f *fakeStore) AddResult(ctx context.Context, _ string, r store.Result) error {
-	return f.write(ctx, func() { f.results = append(f.results, r) })
+	return f.write(ctx, func() error { f.results = append(f.results, r); return nil })
 }
 
-func (f *fakeStore) Unfinished(context.Context) ([]event.Conversation, error) { return f.left, nil }
+func (f *fakeStore) Session(_ context.Context, session string) ([]store.Held, error) {
+	found := f.find(func(h store.Held) bool { return h.Conversation.Session == session })
+	if len(found) == 0 {
+		return nil, store.ErrNotFound
+	}
+	return found, nil
+}
+
+func (f *fakeStore) Unfinished(context.Context) ([]store.Held, error) {
+	return f.find(func(h store.Held) bool { return !h.Settled }), nil
+}
+
+func (f *fakeStore) find(is func(store.Held) bool) (found []store.Held) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(f.records)) {
+		rec := f.records[id]
+		h := rec.held
+		h.Completed = rec.completed
+		if is(h) {
+			if !h.Settled {
+				h.Conversation.Segments = slices.Clone(rec.segments)
+				slices.SortStableFunc(h.Conversation.Segments, func(a, b event.Segment) int { return cmp.Compare(a.Start, b.Start) })
+			}
+			found = append(found, h)
+		}
+	}
+	return found
+}
+
+// leave puts a part in as another host would have.
+func (f *fakeStore) leave(t *testing.T, p store.Part, after store.Revision) store.Revision {
+	t.Helper()
+	r, err := f.Append(t.Context(), p, after)
+	ok(t, err)
+	return r
+}
 
 func (f *fakeStore) fail(err error) {
 	f.mu.Lock()
@@ -69,10 +175,58 @@ func (f *fakeStore) fail(err error) {
 	f.err = err
 }
 
+func (f *fakeStore) beDeaf(deaf bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.deaf = deaf
+}
+
 func (f *fakeStore) conversations() []event.Conversation {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.completed)
+}
+
+// open returns the ids of what is neither closing nor settled, and who holds it.
+func (f *fakeStore) open() map[string]string {
+	open := map[string]string{}
+	for _, h := range f.find(func(h store.Held) bool { return !h.Closing }) {
+		open[h.Conversation.ID] = h.Host
+	}
+	return open
+}
+
+// fakeJobs hands each conversation to the mailboxes, as the real one does, and
+// settles it.
+type fakeJobs struct {
+	store *fakeStore
+	mu    sync.Mutex
+	works []jobs.Work
+}
+
+func (j *fakeJobs) Due(string) []string { return []string{"minutes"} }
+
+func (j *fakeJobs) Start(w jobs.Work) <-chan struct{} {
+	j.mu.Lock()
+	j.works = append(j.works, w)
+	j.mu.Unlock()
+	if f := j.store; f != nil {
+		f.mu.Lock()
+		_ = f.settle(w.Held.Part, w.Held.Revision)
+		f.mu.Unlock()
+	}
+	if w.Boxes != nil {
+		return w.Boxes.Complete(w.Conversation, w.Held.Due, func(dispatch.Attempt) {})
+	}
+	done := make(chan struct{})
+	close(done)
+	return done
+}
+
+func (j *fakeJobs) started() []jobs.Work {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.works)
 }
 
 // fakeDispatcher keeps what its sessions are given.
@@ -167,7 +321,24 @@ type recorder struct {
 	told  []string
 	names map[string]string // conversation ids, by order of appearance
 	whole []event.Conversation
+	ready []conversation.Ready
 }
+
+func (r *recorder) Ready(y conversation.Ready) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ready = append(r.ready, y)
+}
+
+// last returns what Ready said last.
+func (r *recorder) last() conversation.Ready {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ready[len(r.ready)-1]
+}
+
+func (r *recorder) Superseded() { r.note("superseded") }
+func (r *recorder) Failed()     { r.note("failed") }
 
 func (r *recorder) note(format string, args ...any) {
 	r.mu.Lock()
@@ -188,6 +359,9 @@ func (r *recorder) Conversation(id string, st conversation.State, c *event.Conve
 		r.whole = append(r.whole, *c)
 	}
 	r.mu.Unlock()
+	if st == conversation.StateCompleted && c == nil {
+		name += " omitted"
+	}
 	r.note("%s %s", st, name)
 }
 func (r *recorder) Ack(seq uint64, bytes int64)     { r.note("ack %d %d", seq, bytes) }

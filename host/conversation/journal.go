@@ -2,16 +2,23 @@ package conversation
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
 
+	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/store"
-	"github.com/auricle-dev/auricle/sdk/event"
 )
 
-// maxAppendBytes bounds one write of the journal; a longer batch is several.
-const maxAppendBytes = 256 << 10
+// storeTimeout bounds one call of the store.
+const storeTimeout = 10 * time.Second
+
+// errGaveUp says that the host closes and does not wait for the store.
+var errGaveUp = errors.New("the host gave up on the store")
 
 // write sees to it that a journal runs. Call it with mu held.
-func (s *Session) write() {
+func (s *session) write() {
 	if s.journaling {
 		return
 	}
@@ -20,110 +27,184 @@ func (s *Session) write() {
 }
 
 // journal writes what waits: completing conversations first, then the current
-// one's new segments, all that came while it was writing in one go.
-func (s *Session) journal() {
+// one's new segments, all that came while it was writing in one go. A session
+// whose record somebody else has written since is let go, and so is one in
+// which the journal panics: its record is found like after a crash.
+func (s *session) journal() {
+	defer func() {
+		if p := recover(); p != nil {
+			s.owner.log.Error("panic in a session's journal; the session is let go, what it has stored is kept",
+				"session", s.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.mu.Lock()
+			s.journaling = false
+			s.mu.Unlock()
+			s.letGo("panic", Client.Failed)
+		}
+	}()
+	for {
+		e, ok := s.nextEntry()
+		if !ok {
+			return
+		}
+		switch err := s.put(e); {
+		case errors.Is(err, store.ErrFenced):
+			s.owner.log.Info("a session was taken over", "session", s.id, "conversation", e.of.head.ID)
+			s.letGo("fenced", Client.Superseded)
+		case err != nil: // the host gave up, which nextEntry finds
+		}
+	}
+}
+
+// journalEntry is one write of the journal.
+type journalEntry struct {
+	of     *conversation
+	part   store.Part
+	settle bool // the record is taken back, not appended to
+	last   bool // the session is handed over with it
+}
+
+// nextEntry returns what is to be written next. When nothing is, or nothing
+// may be any more, it ends the journal and reports false.
+func (s *session) nextEntry() (e journalEntry, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.step() {
+	if e, ok = s.waiting(); !ok || s.gone || s.owner.ctx.Err() != nil {
+		s.journaling = false
+		s.closeIfDrained()
+		return journalEntry{}, false
 	}
-	s.journaling = false
-	if s.owner.ctx.Err() != nil {
-		s.owner.metrics.conversations.Sub(float64(len(s.completing)))
-		s.completing = nil // Close gave up; its error says so
-	}
-	s.closeIfDrained()
+	return e, true
 }
 
-// step does the next piece of the journal's work. It reports false when there
-// is none, or when the host gave up. mu is held at begin and end, but not
-// while the store works.
-func (s *Session) step() bool {
+// waiting returns what waits to be written. mu is held.
+func (s *session) waiting() (journalEntry, bool) {
 	if len(s.completing) > 0 {
 		c := s.completing[0]
-		s.mu.Unlock()
-		whole := c.whole()
-		stored := s.store("complete", func(ctx context.Context) error {
-			return s.owner.o.Store.Complete(ctx, whole)
-		})
-		if stored {
-			s.completed(whole, c.lastSeq)
-		}
-		s.mu.Lock()
-		if !stored {
-			return false
-		}
-		s.completing[0] = nil
-		s.completing = s.completing[1:]
-		if len(s.completing) == 0 && s.phase == phaseLive {
-			s.announce()
-		}
-		return true
+		e := journalEntry{of: c, part: s.part(c)}
+		e.part.AudioBytes = c.sessionAudio
+		e.part.Closing, e.part.Next = true, c.next
+		e.part.Conversation.Segments = c.takeUnsaved()
+		return e, true
 	}
 	c := s.current
+	if s.forgetting {
+		e := journalEntry{of: c, part: s.part(c), settle: true}
+		e.part.Closing = true
+		return e, true
+	}
 	segs := c.takeUnsaved()
-	if segs == nil {
-		return false
+	if segs == nil && (c.headKept || !c.opened) && !s.handingOff {
+		return journalEntry{}, false
 	}
-	seq := s.seq
-	head := c.head
-	head.AudioMillis = s.audioMillis(c)
-	s.mu.Unlock()
-	stored := s.append(head, segs)
-	s.mu.Lock()
-	if stored {
-		s.ack(seq)
+	e := journalEntry{of: c, part: s.part(c)}
+	e.part.Conversation.Segments = segs
+	e.part.Conversation.AudioMillis = c.audioMillis(s.request.Audio)
+	c.headKept = c.opened
+	if s.handingOff {
+		e.part.Host, e.last = "", true
 	}
-	return stored
+	return e, true
 }
 
-// append stores segs of an open conversation.
-func (s *Session) append(head store.Head, segs []event.Segment) bool {
-	for len(segs) > 0 {
-		n, size := 0, int64(0)
-		for n < len(segs) && (n == 0 || size+segmentBytes(segs[n]) <= maxAppendBytes) {
-			size += segmentBytes(segs[n])
-			n++
+// part returns the part of a conversation with nothing new in it.
+func (s *session) part(c *conversation) store.Part {
+	return store.Part{Conversation: c.head, Seq: c.lastSeq, AudioBytes: s.audioBytes, Audio: s.request.Audio, Host: s.owner.o.HostID}
+}
+
+// put writes one entry, and does what follows from it.
+func (s *session) put(e journalEntry) error {
+	if e.settle {
+		err := s.store("settle", func(ctx context.Context) error {
+			return s.owner.o.Store.Settle(ctx, e.part, e.of.revision)
+		})
+		if err == nil {
+			s.mu.Lock()
+			s.forgetting = false
+			s.mu.Unlock()
 		}
-		batch := segs[:n]
-		segs = segs[n:]
-		if !s.store("append", func(ctx context.Context) error {
-			return s.owner.o.Store.Append(ctx, head, batch)
-		}) {
-			return false
-		}
+		return err
 	}
-	return true
+	if e.part.Closing {
+		e.part.Due = s.owner.o.Jobs.Due(s.request.UID)
+	}
+	var revision store.Revision
+	err := s.store("append", func(ctx context.Context) (err error) {
+		revision, err = s.owner.o.Store.Append(ctx, e.part, e.of.revision)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.stored(e, revision)
+	if !e.part.Closing {
+		return nil
+	}
+	whole := e.of.whole()
+	err = s.store("complete", func(ctx context.Context) error {
+		return s.owner.o.Store.Complete(ctx, whole, e.part.Due)
+	})
+	if err == nil {
+		held := store.Held{Part: e.part, Revision: revision}
+		held.Conversation.Segments = nil // Work has them
+		s.completed(jobs.Work{Conversation: whole, Held: held, Boxes: s.boxes, Deliver: s.deliverStored})
+	}
+	return err
+}
+
+// stored notes that a part is on disk, and acknowledges what it covers.
+func (s *session) stored(e journalEntry, r store.Revision) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.of.revision = r
+	if e.last {
+		s.handingOff = false
+	}
+	if e.part.Closing || e.part.Seq > s.ackedSeq {
+		s.ack(e.part.Seq)
+	}
 }
 
 // completed tells the client and the apps that a conversation is on disk.
-func (s *Session) completed(whole event.Conversation, lastSeq uint64) {
+func (s *session) completed(w jobs.Work) {
+	whole := &w.Conversation
 	s.owner.metrics.conversations.Dec()
 	s.owner.metrics.completed.WithLabelValues(string(whole.Reason)).Inc()
 	s.owner.log.Info("conversation completed", "conversation", whole.ID, "session", s.id,
 		"reason", whole.Reason, "segments", len(whole.Segments), "audio_ms", whole.AudioMillis)
 
 	// Not under the lock: a whole conversation takes a while to encode.
-	s.tell().Conversation(whole.ID, StateCompleted, &whole)
-	s.mu.Lock()
-	s.ack(lastSeq)
-	s.mu.Unlock()
-	answered := complete(s.boxes, whole, s.deliver)
+	told := s.attached.Load()
+	if told != nil {
+		told.client.Conversation(whole.ID, StateCompleted, whole)
+	}
+	answered := s.owner.o.Jobs.Start(w)
+	s.owner.inHand.add(whole.ID, answered)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.attached.Load()
+	if now != nil && now != told { // it came in between, and knows nothing of it
+		now.client.Conversation(whole.ID, StateCompleted, nil)
+	}
+	s.noteCompleted(whole.ID, told != nil || now != nil)
+	s.completing[0] = nil
+	s.completing = s.completing[1:]
+	if len(s.completing) == 0 && s.phase == phaseLive {
+		s.announce()
+	}
 	waiting := s.due[:0]
 	for _, d := range append(s.due, answered) {
-		select {
-		case <-d:
-		default:
+		if !isClosed(d) {
 			waiting = append(waiting, d)
 		}
 	}
 	s.due = waiting
 }
 
-// store writes until it succeeds. It reports false when the host gave up.
-func (s *Session) store(what string, write func(ctx context.Context) error) bool {
+// store writes until it succeeds, and returns nil, or store.ErrFenced, or
+// errGaveUp. What was written though the store said otherwise is recognised
+// when it is written again, as it was.
+func (s *session) store(what string, write func(ctx context.Context) error) error {
 	var b backoff
 	for try := 1; ; try++ {
 		err := func() error {
@@ -133,22 +214,25 @@ func (s *Session) store(what string, write func(ctx context.Context) error) bool
 		}()
 		if err == nil {
 			s.storeBack()
-			return true
+			return nil
+		}
+		if errors.Is(err, store.ErrFenced) {
+			return store.ErrFenced
 		}
 		if s.owner.ctx.Err() != nil {
-			return false
+			return errGaveUp
 		}
 		s.owner.metrics.storeRetries.WithLabelValues(what).Inc()
 		s.owner.log.Error("writing a conversation to the store; trying again", "operation", what, "session", s.id, "try", try, "error", err)
 		s.storeGone()
 		if !b.wait(s.owner.ctx) {
-			return false
+			return errGaveUp
 		}
 	}
 }
 
 // storeGone tells the client, once, that acks and completions are delayed.
-func (s *Session) storeGone() {
+func (s *session) storeGone() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.storeDown {
@@ -157,7 +241,7 @@ func (s *Session) storeGone() {
 	}
 }
 
-func (s *Session) storeBack() {
+func (s *session) storeBack() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.storeDown = false

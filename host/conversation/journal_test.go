@@ -27,8 +27,10 @@ func TestASegmentSentAgainReplacesTheFirst(t *testing.T) {
 			t.Errorf("got %+v", segs)
 		}
 		var texts []string
-		for _, a := range r.store.appended {
-			texts = append(texts, a.Text)
+		for _, p := range r.store.parts {
+			for _, a := range p.Conversation.Segments {
+				texts = append(texts, a.Text)
+			}
 		}
 		want(t, "appended", strings.Join(texts, " "), "helo you hello")
 		r.close()
@@ -76,7 +78,7 @@ func TestAFailingStoreIsTriedAgainAndTheClientToldOnce(t *testing.T) {
 		r.store.fail(nil)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		want(t, "when it is back", r.client.take(), "ack 1 0; completed #1; ack 2 0; open #2")
+		want(t, "when it is back", r.client.take(), "ack 1 0; ack 2 0; completed #1; open #2")
 		r.close()
 	})
 }
@@ -99,6 +101,7 @@ func TestWhenTooMuchWaitsForTheStoreMessagesAreRefusedByName(t *testing.T) {
 		r.store.fail(nil)
 		time.Sleep(10 * time.Second)
 		ok(t, s.Transcript(4, []event.Segment{segment("d", "x", 0)}))
+		ok(t, s.Finish())
 		r.close()
 		var ids []string
 		for _, c := range r.store.conversations() {

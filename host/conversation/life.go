@@ -3,19 +3,22 @@ package conversation
 import (
 	"time"
 
+	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
-// The methods here are called with Session.mu held, but for the timers' own.
+// The methods here are called with session.mu held, but for the timers' own
+// and those that say otherwise.
 
 // open makes the current conversation one in which something was said.
-func (s *Session) open(now time.Time) {
+func (s *session) open(now time.Time) {
 	c := s.current
 	if c.opened {
 		return
 	}
 	c.opened = true
-	c.head.StartedAt = now.UTC()
+	c.head.StartedAt = s.owner.o.Now().UTC()
+	c.dated(c.head.StartedAt, now)
 	c.quietSince = now
 	s.owner.metrics.conversations.Inc()
 	s.armSilence(s.owner.o.Silence)
@@ -25,32 +28,35 @@ func (s *Session) open(now time.Time) {
 // announce tells the client, once, that the session goes on with the current
 // conversation: when the one before is completed, or when something is said
 // in it, whichever comes first.
-func (s *Session) announce() {
+func (s *session) announce() {
 	if !s.current.announced {
 		s.current.announced = true
 		s.tell().Conversation(s.current.head.ID, StateOpen, nil)
 	}
 }
 
-// complete completes the current conversation, if something was said in it,
+// complete completes the current conversation, in which something was said,
 // and begins the next. It reports false, having done nothing, when too many
 // conversations wait for the store.
-func (s *Session) complete(r event.Reason) bool {
+func (s *session) complete(r event.Reason) bool {
 	if len(s.completing) >= s.owner.o.MaxCompleting {
 		return false
 	}
 	s.begin(r)
+	s.completing[len(s.completing)-1].next = s.current.head.ID
 	return true
 }
 
-// begin is complete without the bound, for the last conversation of a session.
-func (s *Session) begin(r event.Reason) {
+// begin is complete without the bound and without a next one, for the last
+// conversation of a session.
+func (s *session) begin(r event.Reason) {
 	c := s.current
 	c.head.Reason = r
-	c.head.CompletedAt = time.Now().UTC()
-	c.head.AudioMillis = s.audioMillis(c)
+	c.head.CompletedAt = c.now()
+	c.head.AudioMillis = c.audioMillis(s.request.Audio)
+	c.sessionAudio = s.audioBytes
 	s.completing = append(s.completing, c)
-	s.current = s.next()
+	s.current = s.newConversation(s.owner.ids.next("c_"))
 	if s.silenceTimer != nil {
 		s.silenceTimer.Stop()
 	}
@@ -61,15 +67,22 @@ func (s *Session) begin(r event.Reason) {
 	s.write()
 }
 
-func (s *Session) audioMillis(c *conversation) int64 {
-	if s.request.Audio == nil {
+// audioMillis returns how much audio of format f the conversation has.
+func (c *conversation) audioMillis(f *audio.Format) int64 {
+	if f == nil {
 		return 0
 	}
-	return s.request.Audio.Duration(c.audioBytes).Milliseconds()
+	return c.earlierAudioMillis + f.Duration(c.audioBytes).Milliseconds()
+}
+
+// samples returns how much audio of format f the conversation has, in samples
+// of one channel.
+func (c *conversation) samples(f *audio.Format) int64 {
+	return c.earlierAudioMillis*int64(f.Rate)/1000 + c.audioBytes/int64(f.FrameBytes())
 }
 
 // armSilence has the silence looked at after d.
-func (s *Session) armSilence(d time.Duration) {
+func (s *session) armSilence(d time.Duration) {
 	if s.silenceTimer == nil {
 		s.silenceTimer = time.AfterFunc(d, s.onSilence)
 		return
@@ -80,7 +93,7 @@ func (s *Session) armSilence(d time.Duration) {
 // onSilence completes the conversation if nothing was said for long enough,
 // and otherwise looks again when that may be so: content only notes its time,
 // so that a frame of audio does not cost a timer.
-func (s *Session) onSilence() {
+func (s *session) onSilence() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase >= phaseLeaving || !s.current.opened {
@@ -95,8 +108,131 @@ func (s *Session) onSilence() {
 	}
 }
 
+// await has the session wait for another stream, for grace; then it is over
+// and what was said completes with r.
+func (s *session) await(grace time.Duration, r event.Reason) {
+	s.phase = phaseWaiting
+	s.lostAt, s.grace, s.lostReason = time.Now(), grace, r
+	if s.graceTimer == nil {
+		s.graceTimer = time.AfterFunc(grace, s.onGrace)
+		return
+	}
+	s.graceTimer.Reset(grace)
+}
+
+// onGrace ends a session that waited in vain. A timer that has fired before a
+// stream resumed the session finds that there is time left.
+func (s *session) onGrace() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != phaseWaiting {
+		return
+	}
+	if left := s.grace - time.Since(s.lostAt); left > 0 {
+		s.graceTimer.Reset(left)
+		return
+	}
+	s.depart(s.lostReason)
+}
+
+// giveUp ends the wait for another stream early. It takes mu.
+func (s *session) giveUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == phaseWaiting {
+		s.depart(s.lostReason)
+	}
+}
+
+// depart ends a session that is live or waiting: it completes the conversation
+// and closes when the store has it.
+func (s *session) depart(r event.Reason) {
+	s.phase = phaseLeaving
+	s.stopTimers()
+	if s.current.opened {
+		s.begin(r)
+	} else if s.current.revision != 0 {
+		s.forgetting = true
+		s.write()
+	}
+	s.closeIfDrained()
+}
+
+// handOff closes a session that is live or waiting without ending it: its last
+// write leaves it to the host that finds it. It takes mu.
+func (s *session) handOff() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase >= phaseLeaving {
+		return
+	}
+	s.phase = phaseLeaving
+	s.handingOff = true
+	s.stopTimers()
+	s.write()
+}
+
+// letGo closes the session here, and writes nothing more of it: somebody else
+// has it, or is to find it. What the journal is writing just now is its last.
+// It takes mu.
+func (s *session) letGo(why string, tell func(Client)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == phaseClosed || s.gone {
+		return
+	}
+	s.phase = phaseLeaving
+	s.gone = true
+	s.held, s.handingOff, s.forgetting = false, false, false
+	s.stopTimers()
+	s.owner.remove(s) // who resumes the session looks into the store
+	s.owner.metrics.letGo.WithLabelValues(why).Inc()
+	if a := s.attached.Swap(nil); a != nil {
+		tell(a.client)
+	}
+	s.closeIfDrained()
+}
+
+func (s *session) stopTimers() {
+	for _, t := range []*time.Timer{s.graceTimer, s.silenceTimer} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}
+
+// closeIfDrained closes a leaving session when its journal has ended.
+func (s *session) closeIfDrained() {
+	if s.phase != phaseLeaving || s.journaling {
+		return
+	}
+	select {
+	case <-s.drained:
+	default:
+		close(s.drained)
+	}
+	if s.held {
+		return
+	}
+	s.phase = phaseClosed
+	s.stopTimers()
+	if s.ackTimer != nil {
+		s.ackTimer.Stop()
+	}
+	open := len(s.completing) // what a journal that gave up has left
+	if s.current.opened {
+		open++
+	}
+	s.owner.metrics.conversations.Sub(float64(open))
+	s.completing = nil
+	s.boxes.Close()
+	s.owner.remove(s)
+	s.owner.log.Debug("session closed", "session", s.id)
+	close(s.done)
+}
+
 // ackSoon sees to it that the audio taken is acknowledged within ackInterval.
-func (s *Session) ackSoon() {
+func (s *session) ackSoon() {
 	if s.ackArmed {
 		return
 	}
@@ -108,7 +244,7 @@ func (s *Session) ackSoon() {
 	s.ackTimer.Reset(ackInterval)
 }
 
-func (s *Session) onAck() {
+func (s *session) onAck() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.ackArmed {
@@ -121,7 +257,7 @@ func (s *Session) onAck() {
 
 // ack says that transcripts up to seq are safe, and all audio until now, unless
 // that was said before.
-func (s *Session) ack(seq uint64) {
+func (s *session) ack(seq uint64) {
 	s.ackArmed = false
 	if seq <= s.ackedSeq && s.audioBytes == s.ackedAudio {
 		return

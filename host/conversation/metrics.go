@@ -7,6 +7,9 @@ import (
 
 type metrics struct {
 	sessions       prometheus.Gauge
+	resumed        *prometheus.CounterVec
+	adopted        prometheus.Counter
+	letGo          *prometheus.CounterVec
 	conversations  prometheus.Gauge
 	completed      *prometheus.CounterVec
 	audioReceived  prometheus.Counter
@@ -24,6 +27,18 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "auricle_sessions_open",
 			Help: "Sessions, with or without a stream attached.",
 		}),
+		resumed: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "auricle_sessions_resumed_total",
+			Help: "Sessions that another stream resumed, by where they were found: memory, store.",
+		}, []string{"from"}),
+		adopted: f.NewCounter(prometheus.CounterOpts{
+			Name: "auricle_sessions_adopted_total",
+			Help: "Sessions that another host, or an earlier life of this one, had left and that wait here for a stream.",
+		}),
+		letGo: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "auricle_sessions_let_go_total",
+			Help: "Sessions that were let go without being ended, by reason: fenced (another host has it), panic.",
+		}, []string{"reason"}),
 		conversations: f.NewGauge(prometheus.GaugeOpts{
 			Name: "auricle_conversations_open",
 			Help: "Conversations in which something was said and that are not on disk yet.",

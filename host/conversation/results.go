@@ -6,34 +6,29 @@ import (
 	"fmt"
 	"hash/maphash"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/plugins"
-	"github.com/auricle-dev/auricle/sdk/event"
 )
 
 const (
 	resultLanes = 4 // results are stored by this many writers at once, those of one conversation by one
 
-	// maxLaneResults and maxLaneBytes bound what realtime events' results may
-	// wait in one lane; beyond, new ones are dropped and counted. Results of
-	// completions are never dropped: there are no more of them than
-	// completions that the store has taken.
+	// maxLaneResults and maxLaneBytes bound what may wait in one lane; beyond,
+	// new results are dropped and counted.
 	maxLaneResults = 4096
 	maxLaneBytes   = 16 << 20
 
-	// maxRealtimeTries is how often the result of a realtime event is written
-	// before it is dropped, so that those behind it get their turn.
-	maxRealtimeTries = 8
-
-	storeTimeout = 10 * time.Second // of one write
+	// maxResultTries is how often a result is written before it is dropped, so
+	// that those behind it get their turn.
+	maxResultTries = 8
 )
 
-// results keeps what apps answer until the store has it. Adding never blocks.
+// results keeps what apps answer to realtime events until the store has it.
+// Adding never blocks.
 type results struct {
 	store   Store
 	log     hclog.Logger
@@ -58,7 +53,6 @@ type lane struct {
 
 type result struct {
 	conversation string
-	durable      bool // of a completion
 	bytes        int64
 	store.Result
 }
@@ -70,16 +64,13 @@ func newResults(s Store, log hclog.Logger, m *metrics) *results {
 	return r
 }
 
-// keep queues what is to be stored of an invocation: the outputs of every one
-// that ended ok, and the failure of a completion.
+// keep queues the outputs of an invocation, if there are any.
 func (r *results) keep(inv apps.Invocation) {
-	durable := inv.Kind == event.KindConversation
-	if inv.Outcome == plugins.OK && len(inv.Outputs) == 0 || inv.Outcome != plugins.OK && !durable {
+	if inv.Outcome != plugins.OK || len(inv.Outputs) == 0 {
 		return
 	}
 	res := result{
 		conversation: inv.Conversation,
-		durable:      durable,
 		Result: store.Result{
 			App: inv.App, Event: inv.Kind.String(), Invocation: inv.ID, Outcome: string(inv.Outcome),
 			Error: inv.Err, Attempt: 1, Outputs: inv.Outputs,
@@ -93,7 +84,7 @@ func (r *results) keep(inv apps.Invocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := &r.lanes[i]
-	if !durable && (len(l.queue) >= maxLaneResults || l.bytes+res.bytes > maxLaneBytes) || r.ctx.Err() != nil {
+	if len(l.queue) >= maxLaneResults || l.bytes+res.bytes > maxLaneBytes || r.ctx.Err() != nil {
 		reason := "queue_full"
 		if r.ctx.Err() != nil {
 			reason = "shutdown"
@@ -154,7 +145,7 @@ func (r *results) save(res result) error {
 			defer cancel()
 			return r.store.AddResult(ctx, res.conversation, res.Result)
 		}()
-		if err == nil || inVain(err) || !res.durable && try >= maxRealtimeTries {
+		if err == nil || inVain(err) || try >= maxResultTries {
 			return err
 		}
 		r.metrics.storeRetries.WithLabelValues("result").Inc()

@@ -20,12 +20,12 @@ import (
 func TestResultsAreStoredWithoutHoldingUpAWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, conversation.Options{})
-		s := r.start(nil)
+		r.start(nil)
 		r.store.gate = make(chan struct{})
 		deliver := r.dispatch.last().o.Deliver
 		out := []event.Output{{App: "a", Data: json.RawMessage(`1`)}}
 		for i := range 100 {
-			deliver(apps.Invocation{ID: fmt.Sprint(i), App: "a", Conversation: s.Conversation(), Kind: event.KindTranscript, Outcome: plugins.OK, Outputs: out})
+			deliver(apps.Invocation{ID: fmt.Sprint(i), App: "a", Conversation: r.client.last().Conversation, Kind: event.KindTranscript, Outcome: plugins.OK, Outputs: out})
 		}
 		deliver(apps.Invocation{ID: "quiet", App: "a", Kind: event.KindTranscript, Outcome: plugins.OK})
 		deliver(apps.Invocation{ID: "failed", App: "a", Kind: event.KindTranscript, Outcome: plugins.Trap, Err: "x"})
@@ -42,30 +42,18 @@ func TestResultsAreStoredWithoutHoldingUpAWorker(t *testing.T) {
 	})
 }
 
-func TestOnlyTheFailureOfACompletionIsStored(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, conversation.Options{})
-		r.start(nil)
-		deliver := r.dispatch.last().o.Deliver
-		deliver(apps.Invocation{ID: "2", App: "a", Kind: event.KindConversation, Outcome: plugins.Trap, Err: "x"})
-		deliver(apps.Invocation{ID: "3", App: "a", Kind: event.KindTranscript, Outcome: plugins.Trap, Err: "x"})
-		r.close()
-		if got := r.store.results; len(got) != 1 || got[0].Invocation != "2" || got[0].Outcome != "trap" || got[0].Error != "x" || got[0].Attempt != 1 {
-			t.Errorf("got %+v", got)
-		}
-	})
-}
-
 func TestResultsOfAConversationThatIsNotThereDoNotHoldUpOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, conversation.Options{})
 		r.start(nil)
 		r.store.fail(fmt.Errorf("adding: %w", store.ErrNotFound))
-		r.dispatch.last().o.Deliver(apps.Invocation{ID: "i", App: "a", Kind: event.KindConversation, Outcome: plugins.OK, Outputs: []event.Output{{}}})
-		r.close()
+		r.dispatch.last().o.Deliver(apps.Invocation{ID: "i", App: "a", Kind: event.KindTranscript, Outcome: plugins.OK, Outputs: []event.Output{{}}})
+		ok(t, r.Flush(t.Context()))
 		if r.store.tries != 1 {
 			t.Errorf("tried %d times", r.store.tries)
 		}
+		r.store.fail(nil)
+		r.close()
 	})
 }
 
@@ -75,14 +63,15 @@ func TestFlushGivesUpWithItsContextAndSaysWhatWasLost(t *testing.T) {
 		r.start(nil)
 		r.store.fail(errors.New("disk full"))
 		for range 3 {
-			r.dispatch.last().o.Deliver(apps.Invocation{App: "a", Conversation: "c", Kind: event.KindConversation, Outcome: plugins.OK, Outputs: []event.Output{{}}})
+			r.dispatch.last().o.Deliver(apps.Invocation{App: "a", Conversation: "c", Kind: event.KindTranscript, Outcome: plugins.OK, Outputs: []event.Output{{}}})
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		err := r.Flush(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "3 results") {
 			t.Errorf("got %v", err)
 		}
+		r.store.fail(nil)
 		ok(t, r.Close(t.Context()))
 	})
 }

@@ -28,7 +28,7 @@ func BenchmarkAudio(b *testing.B) {
 	}{{"discarded", false}, {"consumed", true}} {
 		b.Run(v.name, func(b *testing.B) {
 			d := &countingDispatcher{wants: v.wants}
-			m := conversation.New(conversation.Options{Store: &fakeStore{}, Dispatch: d})
+			m := conversation.New(conversation.Options{Store: &fakeStore{}, Dispatch: d, Jobs: &fakeJobs{}})
 			s, err := m.Start(b.Context(), conversation.StartRequest{UID: "ada", Audio: pcm16k}, &recorder{})
 			if err != nil {
 				b.Fatal(err)
@@ -54,7 +54,7 @@ func BenchmarkAudio(b *testing.B) {
 
 // BenchmarkIdleSession reports what a session with nothing said takes.
 func BenchmarkIdleSession(b *testing.B) {
-	m := conversation.New(conversation.Options{Store: &fakeStore{}, Dispatch: &countingDispatcher{}, MaxSessions: 1 << 30})
+	m := conversation.New(conversation.Options{Store: &fakeStore{}, Dispatch: &countingDispatcher{}, Jobs: &fakeJobs{}, MaxSessions: 1 << 30})
 	c := &recorder{}
 	var before, after runtime.MemStats
 	runtime.GC()

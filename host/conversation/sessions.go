@@ -14,53 +14,71 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/auricle-dev/auricle/host/audio"
-	"github.com/auricle-dev/auricle/host/dispatch"
-	"github.com/auricle-dev/auricle/sdk/event"
 )
 
 // The errors of Sessions.Start, besides those of audio.Format.Check.
 var (
 	ErrClosed          = errors.New("the host is shutting down")
 	ErrTooManySessions = errors.New("the host has as many sessions as it may")
+
+	// ErrUnknownSession is for every session that can't be resumed: there is
+	// none of this id, or it is over, or another user's. Which, is not told.
+	ErrUnknownSession = errors.New("no such session to resume")
+	// ErrFormatChanged says that a session is resumed with other audio than it
+	// began with. The error that wraps it names both, fit for the client.
+	ErrFormatChanged = errors.New("a session's audio format can't change")
 )
+
+// DefaultHostID is Options.HostID of a host that is alone.
+const DefaultHostID = "local"
 
 // Options configure Sessions. Zero means the default given.
 type Options struct {
 	Store    Store
 	Dispatch Dispatcher // for a *dispatch.Dispatcher use DispatchTo
+	Jobs     Jobs
+	HostID   string // this host's among those that share the store, the same when it starts again; empty means DefaultHostID
 
 	Silence time.Duration // after which a conversation completes; 0 means 120 s
-	Grace   time.Duration // for which a lost stream's conversation waits; 0 means 30 s
+	Grace   time.Duration // for which a session without a stream waits for one to resume it; 0 means 30 s
 
-	MaxSessions             int   // with a stream attached, and as many that wait out a lost one or store; 0 means 10,000
+	MaxSessions             int   // with a stream attached, and as many without that wait for one, or for the store; 0 means 10,000
 	MaxConversationSegments int   // beyond, it completes with event.ReasonFull; 0 means 50,000
 	MaxConversationBytes    int64 // text, ids and overhead of its segments; likewise; 0 means 16 MiB
 	MaxCompleting           int   // conversations of one session that wait for the store; 0 means 4
+
+	// Now is the wall clock, by which conversations are dated; nil means
+	// time.Now. No duration is measured by it, so it may jump.
+	Now func() time.Time
 
 	Logger     hclog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil: metrics are not registered
 }
 
 // Sessions owns every session, its conversations, journals and the results
-// that wait for the store. In a host's life: 1 New 2 Recover 3 Start and what
-// follows 4 Close, once streams are closed 5 Flush, once dispatch has drained.
+// that wait for the store. In a host's life: 1 New 2 Recover, and again
+// whenever another host is gone 3 Start and what follows 4 Close, once streams
+// are closed 5 Flush, once dispatch has drained.
 type Sessions struct {
 	o       Options
 	log     hclog.Logger
 	metrics *metrics
 	results *results
+	ids     ids
+	inHand  inHand
 
 	ctx    context.Context // ends when Close or Flush gives up on the store
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // journals
+	wg     sync.WaitGroup // journals, and what looks whether sessions are lost
 
 	closing chan struct{} // closed when Close begins
 
-	mu       sync.Mutex // guards what follows; never held across a call of a Session
+	mu       sync.Mutex // guards what follows; never held across a call of a session
 	closed   bool
-	sessions map[string]*Session
-	attached int        // sessions with a stream
-	detached *list.List // *Session that waits out its grace, longest first
+	sessions map[string]*session
+	taking   map[string]chan struct{} // sessions that are being taken from the store; closed when that is over
+	attached int                      // sessions with a stream, and those that are about to have one
+	waiting  *list.List               // *session that waits for a stream, longest first
 }
 
 // New returns Sessions ready for Recover and Start.
@@ -83,6 +101,12 @@ func New(o Options) *Sessions {
 	if o.MaxCompleting <= 0 {
 		o.MaxCompleting = 4
 	}
+	if o.HostID == "" {
+		o.HostID = DefaultHostID
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
@@ -93,11 +117,13 @@ func New(o Options) *Sessions {
 		log:      o.Logger,
 		metrics:  m,
 		results:  newResults(o.Store, o.Logger, m),
+		ids:      ids{now: o.Now},
 		ctx:      ctx,
 		cancel:   cancel,
 		closing:  make(chan struct{}),
-		sessions: make(map[string]*Session),
-		detached: list.New(),
+		sessions: make(map[string]*session),
+		taking:   make(map[string]chan struct{}),
+		waiting:  list.New(),
 	}
 }
 
@@ -109,16 +135,23 @@ func (m *Sessions) MaxSessions() int { return m.o.MaxSessions }
 
 // StartRequest says what a client wants to do. Its strings have been checked.
 type StartRequest struct {
-	UID      string
-	Audio    *audio.Format // nil: the session has transcripts only
-	Language string        // BCP 47
+	UID     string
+	Session string        // to resume; empty begins a new one
+	Audio   *audio.Format // nil: the session has transcripts only
+
+	// What a stream that resumes a session gives of these holds for the
+	// conversations that begin after; what it leaves out stays as it was.
+	Language string // BCP 47
 	Source   string
 	Metadata map[string]string // not changed after
 }
 
-// Start begins a session that speaks to c. The errors are ErrClosed,
-// ErrTooManySessions, ctx's, and those of audio.Format.Check.
-func (m *Sessions) Start(ctx context.Context, r StartRequest, c Client) (*Session, error) {
+// Start begins a session, or resumes one, that speaks to c. A session that is
+// resumed is taken from the stream that still has it, from the store if need
+// be, and so from another host. The errors are ErrClosed, ErrTooManySessions,
+// ErrUnknownSession, ErrFormatChanged, ctx's, those of audio.Format.Check, and
+// the store's when it can't say whether there is such a session.
+func (m *Sessions) Start(ctx context.Context, r StartRequest, c Client) (*Attachment, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -127,107 +160,142 @@ func (m *Sessions) Start(ctx context.Context, r StartRequest, c Client) (*Sessio
 			return nil, err
 		}
 	}
-	s := &Session{owner: m, id: newID("s_"), request: r, done: make(chan struct{}), drained: make(chan struct{})}
-	s.attached.Store(&c)
-	s.current = s.next()
-
-	m.mu.Lock()
-	switch {
-	case m.closed:
-		m.mu.Unlock()
-		return nil, ErrClosed
-	case m.attached >= m.o.MaxSessions, len(m.sessions) >= 2*m.o.MaxSessions:
-		m.mu.Unlock()
-		return nil, ErrTooManySessions
+	if r.Session != "" {
+		return m.resume(ctx, r, c)
 	}
-	m.attached++
-	m.sessions[s.id] = s
-	m.mu.Unlock()
-	m.metrics.sessions.Inc()
-
-	so := dispatch.SessionOptions{UID: r.UID, ID: s.id, Language: r.Language, Deliver: s.deliver, Gap: s.gap}
-	if r.Audio != nil {
-		so.Rate = r.Audio.Rate
-		s.frameBytes = r.Audio.FrameBytes()
+	if err := m.admit(); err != nil {
+		return nil, err
 	}
-	// Close may have come in between; leave finds the session with mailboxes
-	// or marks it so that they are closed here.
-	boxes := m.o.Dispatch.Open(so)
+	s := m.newSession(m.ids.next("s_"), r, false)
+	s.current = s.newConversation(m.ids.next("c_"))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.boxes = boxes
-	if s.phase == phaseClosed {
-		boxes.Close()
-		return nil, ErrClosed
+	if err := m.register(s); err != nil {
+		s.boxes.Close()
+		return nil, err
 	}
-	m.log.Debug("session started", "session", s.id, "audio", s.Audience())
-	return s, nil
+	m.log.Debug("session started", "session", s.id, "audio", s.audience())
+	return s.attach(c), nil
 }
 
-// remove forgets a session that has closed.
-func (m *Sessions) remove(s *Session) {
+// admit counts a stream that is about to have a session; register or dismiss
+// must follow.
+func (m *Sessions) admit() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.sessions, s.id)
-	if s.waiting != nil {
-		m.detached.Remove(s.waiting)
-		s.waiting = nil
-	} else if !s.lost {
-		m.attached--
+	switch {
+	case m.closed:
+		return ErrClosed
+	case m.attached >= m.o.MaxSessions, len(m.sessions) >= 2*m.o.MaxSessions:
+		return ErrTooManySessions
 	}
+	m.attached++
+	return nil
+}
+
+// dismiss takes admit back.
+func (m *Sessions) dismiss() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.attached--
+}
+
+// register makes a session known, whose stream was admitted. When it fails the
+// stream is dismissed.
+func (m *Sessions) register(s *session) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		m.attached--
+		return ErrClosed
+	}
+	s.place.attached = true
+	m.sessions[s.id] = s
+	m.metrics.sessions.Inc()
+	return nil
+}
+
+// registerWaiting makes a session known that has no stream. It returns what
+// lose returns.
+func (m *Sessions) registerWaiting(s *session) (longest *session, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	m.sessions[s.id] = s
+	m.metrics.sessions.Inc()
+	return m.line(s), nil
+}
+
+// remove forgets a session that has closed, or was let go.
+func (m *Sessions) remove(s *session) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sessions[s.id] != s {
+		return
+	}
+	delete(m.sessions, s.id)
+	m.unline(s)
 	m.metrics.sessions.Dec()
 }
 
 // lose moves a session from those with a stream to those without. It returns
 // the session that has waited longest when there are too many of these: it is
 // not kept waiting any longer.
-func (m *Sessions) lose(s *Session) (longest *Session) {
+func (m *Sessions) lose(s *session) (longest *session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s.lost = true
-	m.attached--
-	s.waiting = m.detached.PushBack(s)
-	if m.detached.Len() <= m.o.MaxSessions {
+	m.unline(s)
+	return m.line(s)
+}
+
+// regain moves a session to those with a stream. The error is
+// ErrTooManySessions.
+func (m *Sessions) regain(s *session) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s.place.attached {
 		return nil
 	}
-	longest = m.detached.Remove(m.detached.Front()).(*Session)
-	longest.waiting = nil
+	if m.attached >= m.o.MaxSessions {
+		return ErrTooManySessions
+	}
+	m.unline(s)
+	s.place.attached = true
+	m.attached++
+	return nil
+}
+
+// line puts a session behind those that wait for a stream. mu is held.
+func (m *Sessions) line(s *session) (longest *session) {
+	s.place.waiting = m.waiting.PushBack(s)
+	if m.waiting.Len() <= m.o.MaxSessions {
+		return nil
+	}
+	longest = m.waiting.Front().Value.(*session)
+	m.unline(longest)
 	return longest
 }
 
-// Recover completes the conversations that were open when an earlier host
-// died, with event.ReasonRecovered, and hands them to the apps. What can't be
-// completed is in the error and is found again at the next start.
-func (m *Sessions) Recover(ctx context.Context) error {
-	found, err := m.o.Store.Unfinished(ctx)
-	if err != nil {
-		return fmt.Errorf("looking for conversations that were left open: %w", err)
+// unline takes a session from wherever it counts. mu is held.
+func (m *Sessions) unline(s *session) {
+	if s.place.attached {
+		m.attached--
 	}
-	var errs []error
-	for _, c := range found {
-		c.Reason = event.ReasonRecovered
-		c.CompletedAt = time.Now().UTC()
-		sortSegments(c.Segments)
-		if err := m.o.Store.Complete(ctx, c); err != nil {
-			errs = append(errs, fmt.Errorf("completing conversation %s: %w", c.ID, err))
-			continue
-		}
-		m.metrics.completed.WithLabelValues(string(c.Reason)).Inc()
-		m.log.Info("recovered a conversation that was left open", "conversation", c.ID, "segments", len(c.Segments))
-		boxes := m.o.Dispatch.Open(dispatch.SessionOptions{
-			UID: c.UID, ID: c.Session, Language: c.Language, Recovered: true,
-		})
-		complete(boxes, c, m.results.keep) // the apps' answers are kept whenever they come
-		boxes.Close()
+	if s.place.waiting != nil {
+		m.waiting.Remove(s.place.waiting)
 	}
-	return errors.Join(errs...)
+	s.place = place{}
 }
 
-// Close completes every open conversation with event.ReasonShutdown and waits
-// until all are on synced disk. When ctx ends first it gives up; what was
-// acknowledged is recovered at the next start, and the error says how many
-// conversations that concerns. Call it when streams have been told, and
-// before dispatch drains. After Close, Start returns ErrClosed.
+// Close hands every session over to whoever calls Recover next, this host when
+// it starts again or another: what was said is stored, no conversation is
+// completed but those that were being completed. It waits until that is on
+// synced disk. When ctx ends first it gives up; what was acknowledged is found
+// all the same, and the error says how many sessions that concerns. Call it
+// when streams have been told, and before dispatch drains. After Close, Start
+// returns ErrClosed.
 func (m *Sessions) Close(ctx context.Context) error {
 	m.mu.Lock()
 	if m.closed {
@@ -240,7 +308,7 @@ func (m *Sessions) Close(ctx context.Context) error {
 	close(m.closing)
 
 	for _, s := range all {
-		s.leave(event.ReasonShutdown)
+		s.handOff()
 	}
 	var err error
 	left := 0
@@ -260,7 +328,7 @@ func (m *Sessions) Close(ctx context.Context) error {
 	m.cancel() // nothing is due any more, or nobody waits for it
 	m.wg.Wait()
 	if err != nil {
-		return fmt.Errorf("%d sessions had conversations that are not on disk as completed; what was acknowledged is recovered at the next start: %w", left, err)
+		return fmt.Errorf("%d sessions were not handed over; what was acknowledged is recovered at the next start: %w", left, err)
 	}
 	return nil
 }

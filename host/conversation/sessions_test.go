@@ -16,18 +16,26 @@ import (
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
-func TestCloseCompletesWhatIsOpen(t *testing.T) {
+func TestCloseHandsOverWhatIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, conversation.Options{})
+		r := newRig(t, conversation.Options{HostID: "a"})
 		attached, lost := r.start(nil), r.start(nil)
 		ok(t, attached.Transcript(1, []event.Segment{segment("a", "x", 0)}))
 		ok(t, lost.Transcript(1, []event.Segment{segment("b", "x", 0)}))
 		lost.Detach()
 		r.start(nil) // nothing said
 		ok(t, r.Close(t.Context()))
-		got := r.store.conversations()
-		if len(got) != 2 || got[0].Reason != event.ReasonShutdown || got[1].Reason != event.ReasonShutdown {
-			t.Errorf("got %+v, want two of reason shutdown", got)
+		if got := r.store.conversations(); len(got) != 0 {
+			t.Errorf("completed %+v, want none", got)
+		}
+		open := r.store.open()
+		for id, host := range open {
+			if host != "" {
+				t.Errorf("%s is still held by %q", id, host)
+			}
+		}
+		if len(open) != 3 {
+			t.Errorf("handed over %v, want all 3 sessions", open)
 		}
 		for _, b := range r.dispatch.sessions {
 			if !strings.HasSuffix(b.log(), "close") {
@@ -38,6 +46,29 @@ func TestCloseCompletesWhatIsOpen(t *testing.T) {
 			t.Errorf("Start after Close: got %v", err)
 		}
 		ok(t, r.Close(t.Context()))
+	})
+}
+
+func TestCloseFinishesWhatIsBeingCompleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, conversation.Options{})
+		r.store.gate = make(chan struct{})
+		s := r.start(nil)
+		ok(t, s.Transcript(1, []event.Segment{segment("a", "one", 0)}))
+		ok(t, s.Finish())
+		ok(t, s.Transcript(2, []event.Segment{segment("a", "two", 0)}))
+		closed := make(chan error)
+		go func() { closed <- r.Close(t.Context()) }()
+		synctest.Wait()
+		close(r.store.gate)
+		ok(t, <-closed)
+		got := r.store.conversations()
+		if len(got) != 1 || got[0].Reason != event.ReasonFinish || got[0].Segments[0].Text != "one" {
+			t.Errorf("completed %+v, want the one that was finished", got)
+		}
+		if open := r.store.open(); len(open) != 1 {
+			t.Errorf("handed over %v, want the other one", open)
+		}
 	})
 }
 
@@ -60,35 +91,6 @@ func TestCloseGivesUpWithItsContext(t *testing.T) {
 	})
 }
 
-func TestRecoverCompletesWhatAnEarlierHostLeftOpen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, conversation.Options{})
-		r.store.left = []event.Conversation{{ID: "c_1", Session: "s_1", UID: "ada",
-			Segments: []event.Segment{segment("b", "x", 1), segment("a", "x", 0)}}}
-		ok(t, r.Recover(t.Context()))
-		got := r.store.conversations()
-		if len(got) != 1 || got[0].Reason != event.ReasonRecovered || got[0].Segments[0].ID != "a" || got[0].CompletedAt.IsZero() {
-			t.Errorf("got %+v", got)
-		}
-		want(t, "apps", r.dispatch.last().log(), "complete; close")
-		want(t, "uid", r.dispatch.last().o.UID, "ada")
-		if !r.dispatch.last().o.Recovered {
-			t.Error("the apps are not told that what they kept is lost")
-		}
-		r.close()
-	})
-}
-
-func TestRecoverReportsWhatItCouldNotComplete(t *testing.T) {
-	r := newRig(t, conversation.Options{})
-	r.store.left = []event.Conversation{{ID: "c_1"}, {ID: "c_2"}}
-	r.store.fail(errors.New("disk full"))
-	err := r.Recover(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "c_1") || !strings.Contains(err.Error(), "c_2") {
-		t.Errorf("got %v, want both named", err)
-	}
-}
-
 func TestSessionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, conversation.Options{MaxSessions: 2, Grace: time.Hour})
@@ -97,7 +99,7 @@ func TestSessionsAreBounded(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		// Lost ones make room; beyond as many, the longest lost is completed at once.
-		for i, s := range []*conversation.Session{a, b, nil} {
+		for i, s := range []*conversation.Attachment{a, b, nil} {
 			if s == nil {
 				s = r.start(nil)
 			}
@@ -108,7 +110,7 @@ func TestSessionsAreBounded(t *testing.T) {
 				t.Errorf("after %d lost streams %d conversations are completed, want %d", i+1, got, want)
 			}
 		}
-		if c := r.store.conversations(); c[0].Session != a.ID() || c[0].Reason != event.ReasonLost {
+		if c := r.store.conversations(); c[0].Session != a.Session() || c[0].Reason != event.ReasonLost {
 			t.Errorf("got %+v", c)
 		}
 		r.close()
@@ -119,7 +121,7 @@ func TestTwoSessionsOfOneUserAreApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, conversation.Options{})
 		a, b := r.start(nil), r.start(nil)
-		if a.ID() == b.ID() || a.Conversation() == b.Conversation() {
+		if a.Session() == b.Session() || r.client.ready[0].Conversation == r.client.ready[1].Conversation {
 			t.Fatal("ids are shared")
 		}
 		ok(t, a.Transcript(1, []event.Segment{segment("x", "of a", 0)}))
@@ -151,11 +153,12 @@ auricle_conversations_open 1
 # TYPE auricle_sessions_open gauge
 auricle_sessions_open 1
 `), "auricle_audio_discarded_bytes_total", "auricle_conversations_open", "auricle_sessions_open"))
+		ok(t, s.Finish())
 		r.close()
 		ok(t, testutil.GatherAndCompare(reg, strings.NewReader(`
 # HELP auricle_conversations_completed_total Conversations completed and on synced disk, by reason.
 # TYPE auricle_conversations_completed_total counter
-auricle_conversations_completed_total{reason="shutdown"} 1
+auricle_conversations_completed_total{reason="finish"} 1
 # HELP auricle_conversations_open Conversations in which something was said and that are not on disk yet.
 # TYPE auricle_conversations_open gauge
 auricle_conversations_open 0

@@ -7,11 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/nats-io/nats.go"
 )
+
+// headerDue names the apps whose work on it a conversation made due, as JSON.
+const headerDue = "Auricle-Due"
 
 // Headers of a conversation kept in parts. Its own message then has no body.
 const (
@@ -22,8 +26,8 @@ const (
 // Record is a conversation and what apps made of it.
 type Record struct {
 	event.Conversation
-	Outputs  []event.Output `json:"outputs"`  // in the order they were kept; never nil
-	Failures []Result       `json:"failures"` // answers that did not end ok; never nil
+	Outputs []event.Output `json:"outputs"` // in the order they were kept; never nil
+	Jobs    []Job          `json:"jobs"`    // apps' work on it that is waiting, running or dead; never nil
 }
 
 // Page is a part of a user's list of conversations.
@@ -38,13 +42,14 @@ const (
 	MaxPage = 100
 )
 
-// Complete keeps a completed conversation; on synced disk when it returns
-// nil. The appended segments are then let go.
+// Complete keeps a completed conversation and, with it, which apps' work on it
+// is due; on synced disk, or with the cluster's quorum, when it returns nil.
+// What was appended stays until Settle.
 //
 // It is idempotent by id: a second Complete of the same id changes nothing
 // and returns nil. The error wraps ErrBadID for an id that can't be kept;
 // after any other it can be called again.
-func (s *Store) Complete(ctx context.Context, c event.Conversation) error {
+func (s *Store) Complete(ctx context.Context, c event.Conversation, due []string) error {
 	return s.write(ctx, opComplete, "completing conversation "+quoteID(c.ID), func(ctx context.Context) error {
 		if err := checkID("conversation id", c.ID); err != nil {
 			return err
@@ -52,24 +57,29 @@ func (s *Store) Complete(ctx context.Context, c event.Conversation) error {
 		if err := checkUID(c.UID); err != nil {
 			return err
 		}
-		if _, ok := s.index.uid(c.ID); !ok {
-			if err := s.keep(ctx, c); err != nil {
-				return err
-			}
-			s.index.add(c.UID, c.ID)
+		if _, ok := s.index.uid(c.ID); ok {
+			return nil
 		}
-		if err := s.server.purge(ctx, streamOpen, openSubject(c.ID)); err != nil {
-			// It is kept, which is what was asked; Unfinished tidies.
-			s.log.Warn("could not let go of a completed conversation's appended segments", "conversation", c.ID, "error", err)
-			s.metrics.errors.WithLabelValues(string(opComplete)).Inc()
+		if err := s.keep(ctx, c, due); err != nil {
+			return err
 		}
+		s.index.add(c.UID, c.ID)
 		return nil
 	})
 }
 
+// putOnce writes a message unless its subject has one.
+func (s *Store) putOnce(ctx context.Context, stream string, m *nats.Msg) error {
+	_, err := s.put(ctx, stream, m, 0)
+	if c := (*conflict)(nil); errors.As(err, &c) {
+		return nil
+	}
+	return err
+}
+
 // keep writes a conversation unless it is there, a large one's parts before
 // the message that makes it exist.
-func (s *Store) keep(ctx context.Context, c event.Conversation) error {
+func (s *Store) keep(ctx context.Context, c event.Conversation, due []string) error {
 	if c.Segments == nil {
 		c.Segments = []event.Segment{}
 	}
@@ -77,39 +87,49 @@ func (s *Store) keep(ctx context.Context, c event.Conversation) error {
 	if err != nil {
 		return err
 	}
-	m := &nats.Msg{Subject: conversationSubject(c.UID, c.ID), Data: body}
-	if len(body) > MaxMessageBytes {
+	m := &nats.Msg{Subject: conversationSubject(c.UID, c.ID), Data: body, Header: nats.Header{}}
+	if len(due) > 0 {
+		apps, err := json.Marshal(due)
+		if err != nil {
+			return err
+		}
+		m.Header.Set(headerDue, string(apps))
+	}
+	if most := int(s.maxMessage.Load()); len(body) > most {
 		// Parts are named by their content: another attempt writes the same
 		// ones or its own, never over those of a conversation that is kept.
 		sum := sha256.Sum256(body)
 		hash := hex.EncodeToString(sum[:])
 		n := 0
 		for ; len(body) > 0; n++ {
-			part := body[:min(len(body), MaxMessageBytes)]
+			part := body[:min(len(body), most)]
 			body = body[len(part):]
-			if _, err := s.server.publish(ctx, &nats.Msg{Subject: partSubject(c.ID, hash, n), Data: part}, true); err != nil {
+			if err := s.putOnce(ctx, streamConversations, &nats.Msg{Subject: partSubject(c.ID, hash, n), Data: part}); err != nil {
 				return fmt.Errorf("part %d: %w", n, err)
 			}
 		}
 		m.Data = nil
-		m.Header = nats.Header{headerPartsHash: {hash}, headerPartsCount: {strconv.Itoa(n)}}
+		m.Header.Set(headerPartsHash, hash)
+		m.Header.Set(headerPartsCount, strconv.Itoa(n))
 	}
-	_, err = s.server.publish(ctx, m, true)
-	return err
+	return s.putOnce(ctx, streamConversations, m)
 }
 
 // Conversation returns a completed conversation and what apps made of it so
 // far. The error wraps ErrNotFound when there is none, also while it is open.
 func (s *Store) Conversation(ctx context.Context, id string) (Record, error) {
 	var r Record
-	err := s.read(ctx, opRead, "reading conversation "+quoteID(id), func(ctx context.Context) error {
+	err := s.read(ctx, opRead, "reading conversation "+quoteID(id), func(ctx context.Context, b *backend) error {
 		uid, ok := s.index.uid(id)
 		if !ok {
 			return fmt.Errorf("%w: %s", ErrNotFound, quoteID(id))
 		}
-		rs, err := s.records(ctx, uid, []string{id})
+		rs, err := s.records(ctx, b, uid, []string{id})
 		if err != nil {
 			return err
+		}
+		if len(rs) == 0 {
+			return fmt.Errorf("%w: %s", ErrNotFound, quoteID(id))
 		}
 		r = rs[0]
 		return nil
@@ -123,7 +143,7 @@ func (s *Store) Conversation(ctx context.Context, id string) (Record, error) {
 // two pages moves nothing: no conversation comes twice or is left out.
 func (s *Store) Conversations(ctx context.Context, uid string, limit int, cursor string) (Page, error) {
 	page := Page{Conversations: []Record{}}
-	err := s.read(ctx, opList, "listing a user's conversations", func(ctx context.Context) error {
+	err := s.read(ctx, opList, "listing a user's conversations", func(ctx context.Context, b *backend) error {
 		if limit < MinPage || limit > MaxPage {
 			return fmt.Errorf("limit %d is not %d to %d", limit, MinPage, MaxPage)
 		}
@@ -136,7 +156,7 @@ func (s *Store) Conversations(ctx context.Context, uid string, limit int, cursor
 		}
 		ids, more := s.index.page(uid, before, limit)
 		var err error
-		if page.Conversations, err = s.records(ctx, uid, ids); err != nil {
+		if page.Conversations, err = s.records(ctx, b, uid, ids); err != nil {
 			return err
 		}
 		if more {
@@ -151,20 +171,21 @@ func (s *Store) Conversations(ctx context.Context, uid string, limit int, cursor
 }
 
 // records reads conversations that the index knows, in the order of ids, with
-// one request for them and one for what apps made of them.
-func (s *Store) records(ctx context.Context, uid string, ids []string) ([]Record, error) {
+// one request for them, one for what apps made of them and one for what is
+// still to be done. Those that were removed meanwhile are left out.
+func (s *Store) records(ctx context.Context, b *backend, uid string, ids []string) ([]Record, error) {
 	rs := make([]Record, len(ids))
 	if len(ids) == 0 {
 		return rs, nil
 	}
 	at := make(map[string]int, len(ids))
-	subjects := make([]string, len(ids))
+	subjects, jobs := make([]string, len(ids)), make([]string, len(ids))
 	for i, id := range ids {
-		rs[i] = Record{Outputs: []event.Output{}, Failures: []Result{}}
-		at[id], subjects[i] = i, conversationSubject(uid, id)
+		rs[i] = Record{Outputs: []event.Output{}, Jobs: []Job{}}
+		at[id], subjects[i], jobs[i] = i, conversationSubject(uid, id), "job.*."+id
 	}
 	messages := make([]*nats.Msg, len(ids))
-	err := s.server.lastOfEach(ctx, streamConversations, subjects, func(m *nats.Msg) error {
+	err := b.lastOfEach(ctx, streamConversations, subjects, func(m *nats.Msg, _ uint64) error {
 		if _, id, ok := parseConversationSubject(m.Subject); ok {
 			messages[at[id]] = m
 		}
@@ -173,8 +194,16 @@ func (s *Store) records(ctx context.Context, uid string, ids []string) ([]Record
 	if err != nil {
 		return nil, err
 	}
+	gone := 0
 	for i, id := range ids {
-		body, err := s.body(ctx, id, messages[i])
+		if messages[i] == nil {
+			if err := s.missing(uid, id); err != nil {
+				return nil, err
+			}
+			gone++
+			continue
+		}
+		body, err := b.body(ctx, id, messages[i])
 		if err == nil {
 			err = json.Unmarshal(body, &rs[i].Conversation)
 		}
@@ -182,24 +211,41 @@ func (s *Store) records(ctx context.Context, uid string, ids []string) ([]Record
 			return nil, fmt.Errorf("conversation %s: %w", id, err)
 		}
 	}
-	if err := s.results(ctx, ids, func(id string, r Result) {
-		if i := at[id]; r.Outcome == outcomeOK {
-			rs[i].Outputs = append(rs[i].Outputs, r.Outputs...)
-		} else {
-			rs[i].Failures = append(rs[i].Failures, r)
+	if err := b.results(ctx, ids, func(id string, r Result) {
+		if r.Outcome == outcomeOK {
+			rs[at[id]].Outputs = append(rs[at[id]].Outputs, r.Outputs...)
 		}
 	}); err != nil {
 		return nil, err
 	}
+	if err := b.jobs(ctx, jobs, func(j Job) {
+		rs[at[j.Conversation]].Jobs = append(rs[at[j.Conversation]].Jobs, j)
+	}); err != nil {
+		return nil, err
+	}
+	if gone > 0 {
+		rs = slices.DeleteFunc(rs, func(r Record) bool { return r.ID == "" })
+	}
 	return rs, nil
 }
 
-// body returns a conversation's JSON from its message and, if it has any, its
-// parts. m is nil when there was no message.
-func (s *Store) body(ctx context.Context, id string, m *nats.Msg) ([]byte, error) {
-	if m == nil {
-		return nil, errors.New("its message is gone from the data directory")
+// missing is called when a conversation that the index knows has no message.
+// Retention may have removed it, here or on another host; otherwise it is an
+// error.
+func (s *Store) missing(uid, id string) error {
+	if s.Shared() {
+		s.index.remove(uid, id)
+		return nil
 	}
+	if _, ok := s.index.uid(id); ok {
+		return fmt.Errorf("conversation %s: its message is gone from the data directory", id)
+	}
+	return nil
+}
+
+// body returns a conversation's JSON from its message and, if it has any, its
+// parts.
+func (b *backend) body(ctx context.Context, id string, m *nats.Msg) ([]byte, error) {
 	hash := m.Header.Get(headerPartsHash)
 	if hash == "" {
 		return m.Data, nil
@@ -210,7 +256,7 @@ func (s *Store) body(ctx context.Context, id string, m *nats.Msg) ([]byte, error
 	}
 	var body []byte
 	for i := range n {
-		part, err := s.server.last(ctx, streamConversations, partSubject(id, hash, i))
+		part, err := b.last(ctx, streamConversations, partSubject(id, hash, i))
 		if err != nil {
 			return nil, fmt.Errorf("part %d of %d: %w", i, n, err)
 		}

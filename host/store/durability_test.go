@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,9 +37,10 @@ func TestEverythingIsThereAfterARestart(t *testing.T) {
 
 	s := open(t, dir)
 	must(t, s.AddResult(ctx, "c_1", good)) // before its conversation completes
-	must(t, s.Append(ctx, want, want.Segments))
-	must(t, s.Complete(ctx, want))
+	rev := appendTo(t, s, part(want, want.Segments...), 0)
+	must(t, s.Complete(ctx, want, nil))
 	must(t, s.AddResult(ctx, "c_1", bad))
+	must(t, s.Settle(ctx, part(want), rev))
 	must(t, s.Close(ctx))
 
 	s = open(t, dir)
@@ -49,9 +51,6 @@ func TestEverythingIsThereAfterARestart(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got.Outputs, good.Outputs) {
 		t.Errorf("outputs\n got %+v\nwant %+v", got.Outputs, good.Outputs)
-	}
-	if !reflect.DeepEqual(got.Failures, []store.Result{bad}) {
-		t.Errorf("failures\n got %+v\nwant %+v", got.Failures, bad)
 	}
 	page, err := s.Conversations(ctx, "ann", 20, "")
 	must(t, err)
@@ -71,28 +70,35 @@ func TestWhatWasAcknowledgedSurvivesAnUncleanStop(t *testing.T) {
 	dir, dead := t.TempDir(), filepath.Join(t.TempDir(), "dead")
 	s := open(t, dir)
 	head := conversation("c_open", "ann")
-	must(t, s.Append(ctx, head, []event.Segment{{ID: "b", Text: "second", Start: 2, End: 3}, {ID: "a", Text: "frist", Start: 1, End: 2}}))
+	first := part(head, event.Segment{ID: "b", Text: "second", Start: 2, End: 3}, event.Segment{ID: "a", Text: "frist", Start: 1, End: 2})
+	rev := appendTo(t, s, first, 0)
 	head.AudioMillis, head.Language = 90_000, "fr"
-	must(t, s.Append(ctx, head, []event.Segment{{ID: "a", Text: "first", Start: 1, End: 2}, {ID: "c", Text: "third", Start: 3, End: 4}}))
-	must(t, s.Append(ctx, conversation("c_silent", "bob"), nil)) // a head alone
-	must(t, s.Append(ctx, conversation("c_done", "ann"), []event.Segment{{ID: "x"}}))
-	must(t, s.Complete(ctx, conversation("c_done", "ann", event.Segment{ID: "x"})))
+	second := part(head, event.Segment{ID: "a", Text: "first", Start: 1, End: 2}, event.Segment{ID: "c", Text: "third", Start: 3, End: 4})
+	second.Seq, second.AudioBytes, second.Audio = 7, 9000, &audio.Format{Codec: audio.PCM16, Rate: 16000, Channels: 1}
+	rev = appendTo(t, s, second, rev)
+	appendTo(t, s, part(conversation("c_silent", "bob")), 0) // a head alone
+	closing := part(conversation("c_done", "ann"), event.Segment{ID: "x"})
+	closing.Closing, closing.Next, closing.Due = true, "c_next", []string{"minutes"}
+	done := appendTo(t, s, closing, 0)
+	must(t, s.Complete(ctx, conversation("c_done", "ann", event.Segment{ID: "x"}), closing.Due))
 	must(t, s.AddResult(ctx, "c_done", result("minutes", "i_1")))
-	// The crash came between keeping c_done and letting its segments go.
-	must(t, s.Append(ctx, conversation("c_done", "ann"), []event.Segment{{ID: "x"}}))
 	must(t, os.CopyFS(dead, os.DirFS(dir)))
 
 	s = open(t, dead)
 	for range 2 { // asking changes nothing
 		got, err := s.Unfinished(ctx)
 		must(t, err)
-		if len(got) != 2 || got[0].ID != "c_open" || got[1].ID != "c_silent" {
-			t.Fatalf("unfinished: %+v, want c_open and c_silent", got)
+		if len(got) != 3 || got[0].Conversation.ID != "c_done" || got[1].Conversation.ID != "c_open" || got[2].Conversation.ID != "c_silent" {
+			t.Fatalf("unfinished: %+v, want c_done, c_open and c_silent", got)
 		}
-		want := conversation("c_open", "ann",
-			event.Segment{ID: "a", Text: "first", Start: 1, End: 2}, event.Segment{ID: "b", Text: "second", Start: 2, End: 3}, event.Segment{ID: "c", Text: "third", Start: 3, End: 4})
-		want.AudioMillis, want.Language, want.CompletedAt, want.Reason = 90_000, "fr", time.Time{}, ""
-		if !reflect.DeepEqual(got[0], want) {
+		want := store.Held{Part: second, Revision: rev}
+		want.Conversation.Segments = []event.Segment{
+			{ID: "a", Text: "first", Start: 1, End: 2}, {ID: "b", Text: "second", Start: 2, End: 3}, {ID: "c", Text: "third", Start: 3, End: 4}}
+		want.Conversation.CompletedAt, want.Conversation.Reason = time.Time{}, ""
+		if !reflect.DeepEqual(got[1], want) {
+			t.Errorf("got %+v\nwant %+v", got[1], want)
+		}
+		if want := (store.Held{Part: closing, Revision: done, Completed: true}); !reflect.DeepEqual(got[0], want) {
 			t.Errorf("got %+v\nwant %+v", got[0], want)
 		}
 	}
@@ -104,9 +110,11 @@ func TestWhatWasAcknowledgedSurvivesAnUncleanStop(t *testing.T) {
 	if _, err := s.Conversation(ctx, "c_open"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("an open conversation: %v, want ErrNotFound", err)
 	}
-	must(t, s.Complete(ctx, conversation("c_open", "ann")))
+	must(t, s.Settle(ctx, closing, done))
+	must(t, s.Complete(ctx, conversation("c_open", "ann"), nil))
+	must(t, s.Settle(ctx, second, rev))
 	if got, err := s.Unfinished(ctx); err != nil || len(got) != 1 {
-		t.Errorf("after one was completed: %v, %v, want c_silent alone", got, err)
+		t.Errorf("after two were settled: %v, %v, want c_silent alone", got, err)
 	}
 }
 
@@ -115,9 +123,9 @@ func TestASecondCompleteChangesNothing(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	first := conversation("c_1", "ann", event.Segment{ID: "1", Text: "first"})
-	must(t, s.Complete(ctx, first))
-	must(t, s.Complete(ctx, conversation("c_1", "ann", event.Segment{ID: "1", Text: "second"})))
-	must(t, s.Complete(ctx, conversation("c_1", "bob"))) // not even whose it is
+	must(t, s.Complete(ctx, first, nil))
+	must(t, s.Complete(ctx, conversation("c_1", "ann", event.Segment{ID: "1", Text: "second"}), nil))
+	must(t, s.Complete(ctx, conversation("c_1", "bob"), nil)) // not even whose it is
 	check := func() {
 		t.Helper()
 		got, err := s.Conversation(ctx, "c_1")
@@ -134,7 +142,7 @@ func TestASecondCompleteChangesNothing(t *testing.T) {
 	check()
 	must(t, s.Close(ctx))
 	s = open(t, dir)
-	must(t, s.Complete(ctx, conversation("c_1", "ann")))
+	must(t, s.Complete(ctx, conversation("c_1", "ann"), nil))
 	check()
 }
 
@@ -143,7 +151,7 @@ func TestManyCompletesOfOneConversationKeepOne(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			if err := s.Complete(t.Context(), conversation("c_1", "ann", event.Segment{ID: fmt.Sprint(i)})); err != nil {
+			if err := s.Complete(t.Context(), conversation("c_1", "ann", event.Segment{ID: fmt.Sprint(i)}), nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -158,7 +166,7 @@ func TestManyCompletesOfOneConversationKeepOne(t *testing.T) {
 func TestAResultIsKeptOnce(t *testing.T) {
 	ctx := t.Context()
 	s := open(t, t.TempDir())
-	must(t, s.Complete(ctx, conversation("c_1", "ann")))
+	must(t, s.Complete(ctx, conversation("c_1", "ann"), nil))
 	for range 3 {
 		must(t, s.AddResult(ctx, "c_1", result("minutes", "i_1")))
 	}
@@ -176,7 +184,7 @@ func TestMoreResultsThanOneBatchAreAllRead(t *testing.T) {
 		t.Skip("writes 1,100 synced messages")
 	}
 	s := open(t, t.TempDir())
-	must(t, s.Complete(t.Context(), conversation("c_1", "ann")))
+	must(t, s.Complete(t.Context(), conversation("c_1", "ann"), nil))
 	const n, callers = 1100, 50
 	var wg sync.WaitGroup
 	for w := range callers {
@@ -199,7 +207,7 @@ func TestMoreResultsThanOneBatchAreAllRead(t *testing.T) {
 		t.Errorf("got %d outputs of %d invocations, want %d", len(r.Outputs), len(seen), n)
 	}
 	// In a list beside another, too.
-	must(t, s.Complete(t.Context(), conversation("c_2", "ann")))
+	must(t, s.Complete(t.Context(), conversation("c_2", "ann"), nil))
 	must(t, s.AddResult(t.Context(), "c_2", result("minutes", "i_1")))
 	p, err := s.Conversations(t.Context(), "ann", 10, "")
 	if err != nil || len(p.Conversations) != 2 || len(p.Conversations[0].Outputs) != 1 || len(p.Conversations[1].Outputs) != n {
@@ -216,12 +224,12 @@ func TestALargeConversationIsKeptInParts(t *testing.T) {
 		segs = append(segs, event.Segment{ID: fmt.Sprint(i), Text: strings.Repeat(fmt.Sprintf("%06d ", i), 16<<10/7), Start: float64(i), End: float64(i)})
 	}
 	want := conversation("c_1", "ann", segs...)
-	must(t, s.Append(ctx, want, segs))
-	if got, err := s.Unfinished(ctx); err != nil || len(got) != 1 || !reflect.DeepEqual(got[0].Segments, segs) {
+	rev := appendTo(t, s, part(want, segs...), 0)
+	if got, err := s.Unfinished(ctx); err != nil || len(got) != 1 || got[0].Revision != rev || !reflect.DeepEqual(got[0].Conversation.Segments, segs) {
 		t.Fatalf("unfinished: %v, %v, want all of its segments", len(got), err)
 	}
-	must(t, s.Complete(ctx, want))
-	must(t, s.Complete(ctx, want))
+	must(t, s.Complete(ctx, want, nil))
+	must(t, s.Complete(ctx, want, nil))
 	must(t, s.Close(ctx))
 	s = open(t, dir)
 	got, err := s.Conversation(ctx, "c_1")
@@ -242,21 +250,28 @@ func TestWhatCanNotBeKeptIsRefused(t *testing.T) {
 	defer s.Close(context.Background())
 	huge := result("minutes", "i_1")
 	huge.Error = strings.Repeat("x", store.MaxMessageBytes)
+	refused := func(p store.Part) error {
+		_, err := s.Append(ctx, p, 0)
+		return err
+	}
+	nameless := conversation("c_1", "ann")
+	nameless.Session = "s.1"
 	for _, c := range []struct {
 		name string
 		err  error
 		is   error
 		says string
 	}{
-		{"an id that is two tokens", s.Complete(ctx, conversation("c.1", "ann")), store.ErrBadID, `"c.1"`},
-		{"an id that is a wildcard", s.Append(ctx, conversation(">", "ann"), nil), store.ErrBadID, `">"`},
-		{"no id", s.Complete(ctx, conversation("", "ann")), store.ErrBadID, "0 bytes"},
-		{"a long id", s.Complete(ctx, conversation(strings.Repeat("c", 129), "ann")), store.ErrBadID, "129 bytes"},
-		{"no uid", s.Append(ctx, conversation("c_1", ""), nil), store.ErrBadID, "uid of 0 bytes"},
-		{"a long uid", s.Complete(ctx, conversation("c_1", strings.Repeat("u", 129))), store.ErrBadID, "uid of 129 bytes"},
+		{"an id that is two tokens", s.Complete(ctx, conversation("c.1", "ann"), nil), store.ErrBadID, `"c.1"`},
+		{"an id that is a wildcard", refused(part(conversation(">", "ann"))), store.ErrBadID, `">"`},
+		{"no id", s.Complete(ctx, conversation("", "ann"), nil), store.ErrBadID, "0 bytes"},
+		{"a long id", s.Complete(ctx, conversation(strings.Repeat("c", 129), "ann"), nil), store.ErrBadID, "129 bytes"},
+		{"no uid", refused(part(conversation("c_1", ""))), store.ErrBadID, "uid of 0 bytes"},
+		{"a long uid", s.Complete(ctx, conversation("c_1", strings.Repeat("u", 129)), nil), store.ErrBadID, "uid of 129 bytes"},
+		{"a bad session id", refused(part(nameless)), store.ErrBadID, `session id "s.1"`},
 		{"a bad invocation id", s.AddResult(ctx, "c_1", result("a", "i 1")), store.ErrBadID, `"i 1"`},
 		{"a result over the limit", s.AddResult(ctx, "c_1", huge), store.ErrTooLarge, "at most 4194304"},
-		{"a segment over the limit", s.Append(ctx, conversation("c_1", "ann"), []event.Segment{{ID: "1", Text: huge.Error}}), store.ErrTooLarge, "at most 4194304"},
+		{"a segment over the limit", refused(part(conversation("c_1", "ann"), event.Segment{ID: "1", Text: huge.Error})), store.ErrTooLarge, "at most 4194304"},
 	} {
 		if !errors.Is(c.err, c.is) || !strings.Contains(c.err.Error(), c.says) {
 			t.Errorf("%s: got %.200v, want %v saying %s", c.name, c.err, c.is, c.says)
@@ -269,13 +284,19 @@ func TestWhatCanNotBeKeptIsRefused(t *testing.T) {
 	if err != nil || n == 0 {
 		t.Errorf("errors counted in %d series, %v", n, err)
 	}
-	must(t, testutil.GatherAndCompare(reg, strings.NewReader(`# HELP auricle_store_errors_total Operations of the store that failed. A conversation that does not exist is no failure.
+	must(t, testutil.GatherAndCompare(reg, strings.NewReader(`# HELP auricle_store_errors_total Operations of the store that failed. A conversation that does not exist is no failure, nor is one that another host has taken over.
 # TYPE auricle_store_errors_total counter
 auricle_store_errors_total{operation="add_result"} 2
-auricle_store_errors_total{operation="append"} 3
+auricle_store_errors_total{operation="announce"} 0
+auricle_store_errors_total{operation="append"} 4
 auricle_store_errors_total{operation="complete"} 4
+auricle_store_errors_total{operation="drop_job"} 0
+auricle_store_errors_total{operation="finish_job"} 0
 auricle_store_errors_total{operation="list"} 0
+auricle_store_errors_total{operation="put_job"} 0
 auricle_store_errors_total{operation="read"} 0
+auricle_store_errors_total{operation="session"} 0
+auricle_store_errors_total{operation="settle"} 0
 auricle_store_errors_total{operation="unfinished"} 0
 `), "auricle_store_errors_total"))
 }
@@ -318,7 +339,7 @@ func TestOneHostADirectory(t *testing.T) {
 	if err != nil || r.UID != "ann" {
 		t.Errorf("what the killed process completed: %+v, %v", r, err)
 	}
-	if got, err := s.Unfinished(t.Context()); err != nil || len(got) != 1 || got[0].ID != "c_left" {
+	if got, err := s.Unfinished(t.Context()); err != nil || len(got) != 1 || got[0].Conversation.ID != "c_left" {
 		t.Errorf("what it left open: %v, %v, want c_left", got, err)
 	}
 }
@@ -326,8 +347,8 @@ func TestOneHostADirectory(t *testing.T) {
 // holdDir is the other process of TestOneHostADirectory.
 func holdDir(t *testing.T) {
 	s := open(t, os.Getenv("AURICLE_TEST_HOLD_DIR"))
-	must(t, s.Complete(t.Context(), conversation("c_other", "ann")))
-	must(t, s.Append(t.Context(), conversation("c_left", "ann"), []event.Segment{{ID: "1", Text: "and then"}}))
+	must(t, s.Complete(t.Context(), conversation("c_other", "ann"), nil))
+	appendTo(t, s, part(conversation("c_left", "ann"), event.Segment{ID: "1", Text: "and then"}), 0)
 	fmt.Println("held")
 	<-t.Context().Done() // killed before
 }
@@ -369,11 +390,17 @@ func TestAClosedStoreRefuses(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	_, appendErr := s.Append(ctx, part(conversation("c_1", "ann")), 0)
+	_, putErr := s.PutJob(ctx, store.Job{App: "a", Conversation: "c_1"}, 0)
 	for name, err := range map[string]error{
-		"Ready":     s.Ready(),
-		"Append":    s.Append(ctx, conversation("c_1", "ann"), nil),
-		"Complete":  s.Complete(ctx, conversation("c_1", "ann")),
-		"AddResult": s.AddResult(ctx, "c_1", result("a", "i_1")),
+		"Ready":      s.Ready(),
+		"Append":     appendErr,
+		"Settle":     s.Settle(ctx, part(conversation("c_1", "ann")), 0),
+		"PutJob":     putErr,
+		"DropJob":    s.DropJob(ctx, "a", "c_1", 1),
+		"FollowJobs": s.FollowJobs(ctx, func(store.JobChange) { t.Error("told of a job") }),
+		"Complete":   s.Complete(ctx, conversation("c_1", "ann"), nil),
+		"AddResult":  s.AddResult(ctx, "c_1", result("a", "i_1")),
 	} {
 		if !errors.Is(err, store.ErrClosed) {
 			t.Errorf("%s: got %v, want ErrClosed", name, err)
@@ -405,7 +432,7 @@ func TestCloseLosesNothingThatWasAcknowledged(t *testing.T) {
 		wg.Go(func() {
 			for i := 0; ; i++ {
 				id := fmt.Sprintf("c_%d_%d", w, i)
-				if err := s.Complete(context.Background(), conversation(id, "ann")); err != nil {
+				if err := s.Complete(context.Background(), conversation(id, "ann"), nil); err != nil {
 					if !errors.Is(err, store.ErrClosed) {
 						t.Error(err)
 					}
@@ -438,7 +465,7 @@ func TestACancelledCallerGetsItsOwnError(t *testing.T) {
 	s := open(t, t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.Complete(ctx, conversation("c_1", "ann")); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "c_1") {
+	if err := s.Complete(ctx, conversation("c_1", "ann"), nil); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "c_1") {
 		t.Errorf("got %v, want context.Canceled and the conversation's id", err)
 	}
 	must(t, s.Ready())
@@ -449,7 +476,7 @@ func TestAStoreCanBeOpenedAgainWithTheSameRegistry(t *testing.T) {
 	for range 2 {
 		s, err := store.Open(t.Context(), store.Options{Dir: dir, Registerer: reg})
 		must(t, err)
-		must(t, s.Append(t.Context(), conversation("c_1", "ann"), nil))
+		must(t, s.AddResult(t.Context(), "c_1", result("minutes", "i_1")))
 		if n, err := testutil.GatherAndCount(reg, "auricle_store_write_duration_seconds"); n != 1 || err != nil {
 			t.Errorf("%d series of write durations, %v, want 1", n, err)
 		}

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"context"
 	"slices"
 	"sync"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // index says which completed conversations there are, and whose. Ids sort by
@@ -13,9 +16,11 @@ type index struct {
 	ids   map[string][]string // uid -> ids, ascending
 }
 
-// newIndex builds the index from the subjects of stored conversations.
-func newIndex(subjects map[string]uint64) *index {
-	x := &index{owner: make(map[string]string, len(subjects)), ids: map[string][]string{}}
+func newIndex() *index { return &index{owner: map[string]string{}, ids: map[string][]string{}} }
+
+// fill replaces what the index knows by the subjects of stored conversations.
+func (x *index) fill(subjects map[string]uint64) {
+	owner, all := make(map[string]string, len(subjects)), map[string][]string{}
 	uids := map[string]string{} // one copy of each uid
 	for subject := range subjects {
 		uid, id, ok := parseConversationSubject(subject)
@@ -27,13 +32,15 @@ func newIndex(subjects map[string]uint64) *index {
 		} else {
 			uids[uid] = uid
 		}
-		x.owner[id] = uid
-		x.ids[uid] = append(x.ids[uid], id)
+		owner[id] = uid
+		all[uid] = append(all[uid], id)
 	}
-	for _, ids := range x.ids {
+	for _, ids := range all {
 		slices.Sort(ids)
 	}
-	return x
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.owner, x.ids = owner, all
 }
 
 func (x *index) len() int {
@@ -53,6 +60,25 @@ func (x *index) add(uid, id string) {
 	ids := x.ids[uid]
 	i, _ := slices.BinarySearch(ids, id) // mostly at the end
 	x.ids[uid] = slices.Insert(ids, i, id)
+}
+
+// remove forgets a conversation.
+func (x *index) remove(uid, id string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if owner, ok := x.owner[id]; !ok || owner != uid {
+		return
+	}
+	delete(x.owner, id)
+	ids := x.ids[uid]
+	if i, ok := slices.BinarySearch(ids, id); ok {
+		ids = slices.Delete(ids, i, i+1)
+	}
+	if len(ids) == 0 {
+		delete(x.ids, uid)
+	} else {
+		x.ids[uid] = ids
+	}
 }
 
 // uid returns whose conversation id is.
@@ -77,4 +103,44 @@ func (x *index) page(uid, before string, limit int) (page []string, more bool) {
 	page = slices.Clone(ids[len(ids)-min(limit, len(ids)):])
 	slices.Reverse(page)
 	return page, more
+}
+
+// startIndex fills the index and, when other hosts complete conversations too,
+// starts to follow them.
+func (s *Store) startIndex(ctx context.Context, b *backend) error {
+	state, err := b.state(ctx, streamConversations)
+	if err != nil {
+		return err
+	}
+	subjects, err := b.subjects(ctx, streamConversations, subjectConversations)
+	if err != nil {
+		return err
+	}
+	s.index.fill(subjects)
+	if s.Shared() {
+		s.owned.Go(func() { s.followConversations(state.LastSeq + 1) }) // ends when the store closes
+	}
+	return nil
+}
+
+// followConversations adds what is completed from a sequence on to the index,
+// until the store closes. What is removed is noticed when it is asked for.
+func (s *Store) followConversations(next uint64) {
+	_ = s.follow(s.closing, following{ // ends for no other reason
+		stream: streamConversations,
+		config: func() jetstream.OrderedConsumerConfig {
+			return jetstream.OrderedConsumerConfig{
+				FilterSubjects: []string{subjectConversations}, HeadersOnly: true,
+				DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: next,
+			}
+		},
+		begin:  func() {},
+		synced: func() {},
+		message: func(m jetstream.Msg, seq uint64) {
+			if uid, id, ok := parseConversationSubject(m.Subject()); ok {
+				s.index.add(uid, id)
+			}
+			next = seq + 1
+		},
+	})
 }

@@ -24,7 +24,7 @@ func ids(t *testing.T, s *store.Store, uid string, limit int, between func()) []
 			t.Fatalf("a page of %d for a limit of %d, next %q", len(p.Conversations), limit, p.Next)
 		}
 		for _, r := range p.Conversations {
-			if r.UID != uid || r.Outputs == nil || r.Failures == nil || r.Segments == nil {
+			if r.UID != uid || r.Outputs == nil || r.Jobs == nil || r.Segments == nil {
 				t.Errorf("%s's list has %+v", uid, r)
 			}
 			got = append(got, r.ID)
@@ -42,8 +42,8 @@ func TestPagesAreNewestFirstAndStable(t *testing.T) {
 	var want []string
 	for i := range 7 {
 		id := fmt.Sprintf("c_%03d", i)
-		must(t, s.Complete(t.Context(), conversation(id, "ann")))
-		must(t, s.Complete(t.Context(), conversation(fmt.Sprintf("c_b%02d", i), "bob")))
+		must(t, s.Complete(t.Context(), conversation(id, "ann"), nil))
+		must(t, s.Complete(t.Context(), conversation(fmt.Sprintf("c_b%02d", i), "bob"), nil))
 		want = append(want, id)
 	}
 	slices.Reverse(want)
@@ -51,7 +51,7 @@ func TestPagesAreNewestFirstAndStable(t *testing.T) {
 		n := 100 * limit
 		got := ids(t, s, "ann", limit, func() { // one completes after each page
 			n++
-			must(t, s.Complete(t.Context(), conversation(fmt.Sprintf("d_%06d", n), "ann")))
+			must(t, s.Complete(t.Context(), conversation(fmt.Sprintf("d_%06d", n), "ann"), nil))
 		})
 		got = slices.DeleteFunc(got, func(id string) bool { return strings.HasPrefix(id, "d_") && len(want) == 7 && limit > 1 })
 		if limit == 1 {
@@ -81,7 +81,7 @@ func TestUidsMayHoldAnyCharacters(t *testing.T) {
 	s := open(t, dir)
 	uids := []string{"ann", "ann.b", "*", ">", "a>b", "../../etc", `"'\`, "user@example.com", "héé", "\x00\xff", " ", strings.Repeat("u", 128)}
 	for i, uid := range uids {
-		must(t, s.Complete(t.Context(), conversation(fmt.Sprintf("c_%d", i), uid)))
+		must(t, s.Complete(t.Context(), conversation(fmt.Sprintf("c_%d", i), uid), nil))
 	}
 	must(t, s.Close(t.Context()))
 	s = open(t, dir)
@@ -106,7 +106,7 @@ func TestUidsMayHoldAnyCharacters(t *testing.T) {
 func cursorOf(tb testing.TB, s *store.Store) string {
 	tb.Helper()
 	for i := range 2 {
-		if err := s.Complete(tb.Context(), conversation(fmt.Sprintf("c_%d", i), "ann")); err != nil {
+		if err := s.Complete(tb.Context(), conversation(fmt.Sprintf("c_%d", i), "ann"), nil); err != nil {
 			tb.Fatal(err)
 		}
 	}

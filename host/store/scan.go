@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -22,32 +23,33 @@ var errTooMany = errors.New("too many messages match")
 // getRequest is a batched direct get: one request that needs no consumer, an
 // answer for each message, and one at the end that says how many are left.
 type getRequest struct {
-	Seq       uint64   `json:"seq,omitempty"`          // from this sequence on
-	NextFor   string   `json:"next_by_subj,omitempty"` // all messages under a filter, or
-	MultiLast []string `json:"multi_last,omitempty"`   // the last one of each subject that a filter matches
-	Batch     int      `json:"batch"`
-	MaxBytes  int      `json:"max_bytes"`
+	Seq       uint64     `json:"seq,omitempty"`          // from this sequence on
+	Since     *time.Time `json:"start_time,omitempty"`   // or from this time on
+	NextFor   string     `json:"next_by_subj,omitempty"` // all messages under a filter, or
+	MultiLast []string   `json:"multi_last,omitempty"`   // the last one of each subject that a filter matches
+	Batch     int        `json:"batch"`
+	MaxBytes  int        `json:"max_bytes"`
 }
 
 // scan calls f with each of a stream's messages whose subject matches filter,
-// in the order they were written. It stops at f's first error.
-func (e *embedded) scan(ctx context.Context, stream, filter string, f func(*nats.Msg) error) error {
-	return e.get(ctx, stream, getRequest{Seq: 1, NextFor: filter}, f)
+// and its sequence, in the order they were written. It stops at f's first error.
+func (b *backend) scan(ctx context.Context, stream, filter string, f func(*nats.Msg, uint64) error) error {
+	return b.get(ctx, stream, getRequest{Seq: 1, NextFor: filter}, f)
 }
 
 // lastOfEach calls f with the last message of every subject that one of
 // filters matches, in the order they were written. It finds them through the
 // stream's index of subjects, where scan goes over messages, and takes 1,024
 // at most: errTooMany beyond, before f was called.
-func (e *embedded) lastOfEach(ctx context.Context, stream string, filters []string, f func(*nats.Msg) error) error {
-	return e.get(ctx, stream, getRequest{MultiLast: filters}, f)
+func (b *backend) lastOfEach(ctx context.Context, stream string, filters []string, f func(*nats.Msg, uint64) error) error {
+	return b.get(ctx, stream, getRequest{MultiLast: filters}, f)
 }
 
 // get asks until nothing is left.
-func (e *embedded) get(ctx context.Context, stream string, r getRequest, f func(*nats.Msg) error) error {
+func (b *backend) get(ctx context.Context, stream string, r getRequest, f func(*nats.Msg, uint64) error) error {
 	r.Batch, r.MaxBytes = getBatch, getBytes
 	for {
-		next, left, err := e.getOnce(ctx, stream, r, f)
+		next, left, err := b.getOnce(ctx, stream, r, f)
 		if err != nil || left == 0 {
 			return err
 		}
@@ -60,13 +62,13 @@ func (e *embedded) get(ctx context.Context, stream string, r getRequest, f func(
 
 // getOnce makes one request. It returns the sequence to go on from and how
 // many messages are left.
-func (e *embedded) getOnce(ctx context.Context, stream string, r getRequest, f func(*nats.Msg) error) (next, left uint64, err error) {
+func (b *backend) getOnce(ctx context.Context, stream string, r getRequest, f func(*nats.Msg, uint64) error) (next, left uint64, err error) {
 	request, err := json.Marshal(r)
 	if err != nil {
 		return 0, 0, err
 	}
-	inbox := e.conn.NewRespInbox()
-	sub, err := e.conn.SubscribeSync(inbox)
+	inbox := b.conn.NewRespInbox()
+	sub, err := b.conn.SubscribeSync(inbox)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -75,7 +77,7 @@ func (e *embedded) getOnce(ctx context.Context, stream string, r getRequest, f f
 			err = cerr
 		}
 	}()
-	if err := e.conn.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, request); err != nil {
+	if err := b.conn.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, request); err != nil {
 		return 0, 0, err
 	}
 	for next = r.Seq; ; {
@@ -104,7 +106,7 @@ func (e *embedded) getOnce(ctx context.Context, stream string, r getRequest, f f
 		}
 		next = at + 1
 		m.Subject = m.Header.Get("Nats-Subject")
-		if err := f(m); err != nil {
+		if err := f(m, at); err != nil {
 			return 0, 0, err
 		}
 	}

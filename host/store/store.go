@@ -2,55 +2,130 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The errors that a caller may have to tell apart.
+// The errors that a caller may have to tell apart, beside ErrFenced.
 var (
 	ErrNotFound  = errors.New("no such conversation")
 	ErrLocked    = errors.New("data directory in use by another host")
 	ErrBadCursor = errors.New("bad cursor")
 	ErrClosed    = errors.New("store closed")
-	ErrBadID     = errors.New("bad id")    // an id or uid that can't be kept under; repeating won't help
-	ErrTooLarge  = errors.New("too large") // one segment or result over MaxMessageBytes; repeating won't help
+	ErrBadID     = errors.New("bad id")    // an id, uid or name that can't be kept under; repeating won't help
+	ErrTooLarge  = errors.New("too large") // one segment, result or job over MaxMessageBytes; repeating won't help
+	ErrNotShared = errors.New("no other host uses this store")
 )
 
-// DefaultTimeout bounds an operation whose context has no deadline.
-const DefaultTimeout = 10 * time.Second
+// The defaults of Options.
+const (
+	// DefaultTimeout bounds an operation whose context has no deadline.
+	DefaultTimeout = 10 * time.Second
+
+	// DefaultSessionMemory is how long what a session was told is kept once
+	// its conversation is settled.
+	DefaultSessionMemory = 10 * time.Minute
+
+	// DefaultHostTTL is how long a host counts as alive after it last said so.
+	DefaultHostTTL = 15 * time.Second
+)
 
 // MaxMessageBytes is the most that one message of the store holds. A
 // completed conversation may be larger, it is kept in parts, and so may the
-// segments given to Append together; a single segment or a Result may not.
+// segments given to Append together; a single segment, a Result or a Job may
+// not. A cluster whose servers take less has its own, lower limit.
 const MaxMessageBytes = 4 << 20
 
 // Options say where a Store is and whom it tells.
 type Options struct {
-	Dir        string                // the data directory; made when missing
+	Dir  string // the embedded server's data directory; made when missing. Not looked at with NATS
+	NATS *NATS  // the servers of a cluster; nil: the embedded one
+
+	// HostID tells this host from others that share the store. It must be
+	// given with NATS, fit to be a conversation's id, and no other host's.
+	HostID string
+
+	Retention     Retention     // its zero removes nothing
+	SessionMemory time.Duration // 0: DefaultSessionMemory; a second or more
+	HostTTL       time.Duration // 0: DefaultHostTTL; a second or more
+
 	Logger     hclog.Logger          // nil: silent
 	Registerer prometheus.Registerer // nil: metrics are not registered
 }
 
-// Store keeps conversations in a data directory.
+// check returns what is wrong with o, after setting the defaults.
+func (o *Options) check() error {
+	if o.SessionMemory == 0 {
+		o.SessionMemory = DefaultSessionMemory
+	}
+	if o.HostTTL == 0 {
+		o.HostTTL = DefaultHostTTL
+	}
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	if o.SessionMemory < time.Second {
+		return fmt.Errorf("session memory of %v, must be a second or more", o.SessionMemory)
+	}
+	if o.HostTTL < time.Second {
+		return fmt.Errorf("host TTL of %v, must be a second or more", o.HostTTL)
+	}
+	if o.NATS != nil {
+		return checkID("host id", o.HostID)
+	}
+	if o.Dir == "" {
+		return errors.New("no data directory given")
+	}
+	dir, err := filepath.Abs(o.Dir)
+	o.Dir = dir
+	return err
+}
+
+// place names where the store is, for messages.
+func (o *Options) place() string {
+	if o.NATS != nil {
+		return "at " + o.NATS.names()
+	}
+	return "in " + o.Dir
+}
+
+// Store keeps conversations and the work on them in a data directory or in a
+// NATS cluster.
 //
-// It owns the embedded server and its connection to it. Close waits for the
-// operations under way, stops the server and unlocks the directory; after it
+// It owns the embedded server, the connection, and the goroutines that write
+// batches, follow other hosts and remove what is too old. Close waits for the
+// operations under way, ends all of these and unlocks the directory; after it
 // every operation returns ErrClosed.
 type Store struct {
+	options Options
 	log     hclog.Logger
 	metrics *metrics
-	lock    *dirLock
-	server  *embedded
+	lock    *dirLock // nil: a cluster
 	index   *index
+
+	name       string        // begins the names of writes and batches; no other Store's
+	writes     atomic.Uint64 // counts them
+	maxMessage atomic.Int64  // bytes of one message's body
+	committers map[string]*committer
+	unsure     unsure
+	legacy     legacy
+	holders    holders
+
+	backendMu sync.Mutex    // guards the next two
+	backend   *backend      // nil before the first was opened
+	replaced  chan struct{} // closed when backend is another
 
 	closing context.Context // ends when operations under way must stop
 	stop    context.CancelFunc
+	owned   sync.WaitGroup // goroutines that end when closing does
 
 	mu      sync.Mutex // guards closed, and running against Add after Wait
 	closed  bool
@@ -63,55 +138,95 @@ type Store struct {
 }
 
 // Open opens the data directory, making it if need be, and starts the store
-// in it. ctx bounds the start, by DefaultTimeout times six when it has no
-// deadline: a directory that was not closed has to be read through.
+// in it; or it connects to the cluster. ctx bounds the start, by
+// DefaultTimeout times six when it has no deadline: a directory that was not
+// closed has to be read through.
 //
 // The error wraps ErrLocked when another process has the directory;
-// otherwise it names the directory and why it can't be used.
+// otherwise it names the directory or the servers and why they can't be used.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	if o.Dir == "" {
-		return nil, errors.New("opening the store: no data directory given")
-	}
-	dir, err := filepath.Abs(o.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("opening the store in %s: %w", o.Dir, err)
-	}
-	log := o.Logger
-	if log == nil {
-		log = hclog.NewNullLogger()
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	ctx, cancel := withDeadline(ctx, 6*DefaultTimeout)
 	defer cancel()
 
-	s := &Store{log: log, metrics: newMetrics(), done: make(chan struct{})}
+	s := &Store{
+		options: o, log: o.Logger, metrics: newMetrics(), name: rand.Text()[:12] + ".",
+		index: newIndex(), committers: map[string]*committer{}, replaced: make(chan struct{}), done: make(chan struct{}),
+	}
 	s.closing, s.stop = context.WithCancel(context.Background())
 	// From here on whatever has been opened is closed again on failure.
 	fail := func(err error) (*Store, error) {
 		s.stop()
 		return nil, errors.Join(err, s.release())
 	}
-	if s.lock, err = lockDir(dir); err != nil {
-		return fail(err)
+	if o.NATS == nil {
+		var err error
+		if s.lock, err = lockDir(o.Dir); err != nil {
+			return fail(err)
+		}
 	}
 	began := time.Now()
-	if s.server, err = startEmbedded(ctx, dir, log.Named("nats")); err != nil {
-		return fail(fmt.Errorf("opening the store in %s: %w", dir, err))
-	}
-	subjects, err := s.server.subjects(ctx, streamConversations, subjectConversations)
+	b, err := openBackend(ctx, &s.options, s.log.Named("nats"))
 	if err != nil {
-		return fail(fmt.Errorf("opening the store in %s: listing conversations: %w", dir, err))
+		return fail(fmt.Errorf("opening the store %s: %w", o.place(), err))
 	}
-	s.index = newIndex(subjects)
-	if err := s.metrics.register(o.Registerer); err != nil {
-		return fail(fmt.Errorf("opening the store in %s: registering metrics: %w", dir, err))
+	s.use(b)
+	for _, stream := range []string{streamOpen, streamConversations, streamResults, streamJobs} {
+		s.committers[stream] = newCommitter(stream, s.name, s.connected, s.metrics)
 	}
-	log.Info("store open", "dir", dir, "conversations", s.index.len(), "took", time.Since(began).Round(time.Millisecond))
+	if err := s.startIndex(ctx, b); err != nil {
+		return fail(fmt.Errorf("opening the store %s: listing conversations: %w", o.place(), err))
+	}
+	if err := s.metrics.register(o.Registerer, s.committers); err != nil {
+		return fail(fmt.Errorf("opening the store %s: registering metrics: %w", o.place(), err))
+	}
+	s.owned.Go(func() { s.keepRetention(s.closing) })
+	s.log.Info("store open", "where", o.place(), "conversations", s.index.len(), "took", time.Since(began).Round(time.Millisecond))
 	return s, nil
 }
 
+// use makes b the backend.
+func (s *Store) use(b *backend) {
+	s.maxMessage.Store(int64(b.maxMessage))
+	s.backendMu.Lock()
+	defer s.backendMu.Unlock()
+	s.backend = b
+	close(s.replaced)
+	s.replaced = make(chan struct{})
+}
+
+// current returns the backend, connected or not.
+func (s *Store) current() (b *backend, replaced <-chan struct{}) {
+	s.backendMu.Lock()
+	defer s.backendMu.Unlock()
+	return s.backend, s.replaced
+}
+
+// connected returns the backend once it is connected, or ctx's error.
+func (s *Store) connected(ctx context.Context) (*backend, error) {
+	for {
+		b, replaced := s.current()
+		if b.link.life().Err() == nil {
+			return b, nil
+		}
+		select {
+		case <-b.link.standing():
+		case <-replaced:
+		case <-ctx.Done():
+			return nil, because(context.Cause(ctx), b.ready())
+		}
+	}
+}
+
+// Shared reports whether other hosts may use the same store.
+func (s *Store) Shared() bool { return s.options.NATS != nil }
+
 // Close waits for the operations under way, those still running when ctx ends
-// are cut off with ErrClosed, then stops the server and unlocks the
-// directory. Further calls wait for the first and return what it returned.
+// are cut off with ErrClosed, then ends the store's own goroutines and the
+// server, and unlocks the directory. Further calls wait for the first and
+// return what it returned.
 func (s *Store) Close(ctx context.Context) error {
 	s.mu.Lock()
 	if s.closed {
@@ -142,10 +257,15 @@ func (s *Store) Close(ctx context.Context) error {
 	return s.err
 }
 
-// release stops the server and unlocks the directory, whichever there are.
+// release ends the goroutines and the backend, and unlocks the directory,
+// whichever there are. stop was called.
 func (s *Store) release() error {
-	if s.server != nil {
-		s.server.close()
+	s.owned.Wait()
+	for _, c := range s.committers {
+		c.close()
+	}
+	if b, _ := s.current(); b != nil {
+		b.close()
 	}
 	if s.lock != nil {
 		return s.lock.unlock()
@@ -154,7 +274,8 @@ func (s *Store) release() error {
 }
 
 // Ready returns nil when the store takes writes, otherwise why it does not:
-// it is closed, the embedded server stopped, or the last write failed.
+// it is closed, the server stopped or can't be reached, or the last write
+// failed.
 func (s *Store) Ready() error {
 	s.mu.Lock()
 	closed := s.closed
@@ -162,7 +283,8 @@ func (s *Store) Ready() error {
 	if closed {
 		return ErrClosed
 	}
-	if err := s.server.ready(); err != nil {
+	b, _ := s.current()
+	if err := b.ready(); err != nil {
 		return err
 	}
 	s.failedMu.Lock()
@@ -175,13 +297,34 @@ func (s *Store) Ready() error {
 
 // read runs one reading operation: refused once closed, bounded in time, its
 // error counted and wrapped with what it was doing, for example "reading c_1".
-func (s *Store) read(ctx context.Context, o operation, doing string, f func(context.Context) error) error {
+// f is called again where the connection broke.
+func (s *Store) read(ctx context.Context, o operation, doing string, f func(context.Context, *backend) error) error {
 	ctx, end, err := s.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
-	return s.outcome(o, doing, f(ctx))
+	return s.outcome(o, doing, s.ask(ctx, f))
+}
+
+// ask calls f with the backend once that is connected, and again where the
+// connection broke meanwhile. f must be one that can be repeated.
+func (s *Store) ask(ctx context.Context, f func(context.Context, *backend) error) error {
+	for {
+		b, err := s.connected(ctx)
+		if err != nil {
+			return err
+		}
+		link := b.link.life()
+		attempt, cancel := context.WithCancel(ctx)
+		unhook := context.AfterFunc(link, cancel)
+		err = f(attempt, b)
+		unhook()
+		cancel()
+		if err == nil || ctx.Err() != nil || link.Err() == nil {
+			return err
+		}
+	}
 }
 
 // write runs one writing operation: as read, timed, and remembered for Ready.
@@ -196,12 +339,16 @@ func (s *Store) write(ctx context.Context, o operation, doing string, f func(con
 	if err == nil {
 		s.metrics.writes.WithLabelValues(string(o)).Observe(time.Since(began).Seconds())
 	}
-	// A caller who gave up, or asked for what can't be kept, says nothing of the store.
-	if !errors.Is(err, context.Canceled) && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrBadID) && !errors.Is(err, ErrTooLarge) {
-		s.failedMu.Lock()
-		s.failed = err
-		s.failedMu.Unlock()
+	// A caller who gave up, came too late, or asked for what can't be kept,
+	// says nothing of the store.
+	for _, mild := range []error{context.Canceled, ErrClosed, ErrBadID, ErrTooLarge, ErrFenced} {
+		if errors.Is(err, mild) {
+			return err
+		}
 	}
+	s.failedMu.Lock()
+	s.failed = err
+	s.failedMu.Unlock()
 	return err
 }
 
@@ -230,6 +377,8 @@ func (s *Store) outcome(o operation, doing string, err error) error {
 		return nil
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrBadCursor):
 		return err
+	case errors.Is(err, ErrFenced):
+		return fmt.Errorf("%s: %w", doing, err)
 	case s.closing.Err() != nil:
 		return fmt.Errorf("%s: %w", doing, ErrClosed)
 	}

@@ -54,23 +54,24 @@ func BenchmarkWrites(b *testing.B) {
 	b.Run("append", func(b *testing.B) {
 		s := open(b, b.TempDir())
 		run(b, func(ctx context.Context, n int64) error {
-			return s.Append(ctx, conversation(fmt.Sprintf("c_%d", n%callers), "ann"), segs)
+			_, err := s.Append(ctx, part(conversation(fmt.Sprintf("c_%d", n), "ann"), segs...), 0)
+			return err
 		})
 	})
 	b.Run("complete", func(b *testing.B) {
 		s := open(b, b.TempDir())
 		run(b, func(ctx context.Context, n int64) error {
-			return s.Complete(ctx, conversation(fmt.Sprintf("c_%d", n), "ann", segs...))
+			return s.Complete(ctx, conversation(fmt.Sprintf("c_%d", n), "ann", segs...), nil)
 		})
 	})
 	b.Run("append+complete", func(b *testing.B) {
 		s := open(b, b.TempDir())
 		run(b, func(ctx context.Context, n int64) error {
 			c := conversation(fmt.Sprintf("c_%d", n), "ann", segs...)
-			if err := s.Append(ctx, c, segs); err != nil {
+			if _, err := s.Append(ctx, part(c, segs...), 0); err != nil {
 				return err
 			}
-			return s.Complete(ctx, c)
+			return s.Complete(ctx, c, nil)
 		})
 	})
 	b.Run("result", func(b *testing.B) {
@@ -123,7 +124,7 @@ func fill(tb testing.TB, s *store.Store, n int) {
 		go func() {
 			for i := w; i < n; i += callers {
 				id := fmt.Sprintf("c_%06d", i)
-				err := s.Complete(tb.Context(), conversation(id, "ann", event.Segment{ID: "1", Text: "hello"}))
+				err := s.Complete(tb.Context(), conversation(id, "ann", event.Segment{ID: "1", Text: "hello"}), nil)
 				for k := 0; err == nil && k < 2; k++ {
 					err = s.AddResult(tb.Context(), id, result("minutes", fmt.Sprintf("i_%d_%d", i, k)))
 				}

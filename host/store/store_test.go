@@ -38,3 +38,19 @@ func result(app, invocation string) store.Result {
 		App: app, Conversation: "c", Event: "conversation", Invocation: invocation, Kind: event.OutputEmitted, Data: []byte(`{"title":"t"}`), At: noon,
 	}}}
 }
+
+// part is an append to an open conversation of this package's tests.
+func part(c event.Conversation, segs ...event.Segment) store.Part {
+	c.Segments = segs
+	return store.Part{Conversation: c, Host: "here"}
+}
+
+// appendTo appends and fails the test if that fails.
+func appendTo(tb testing.TB, s *store.Store, p store.Part, after store.Revision) store.Revision {
+	tb.Helper()
+	rev, err := s.Append(tb.Context(), p, after)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return rev
+}

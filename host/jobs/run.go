@@ -1,0 +1,328 @@
+package jobs
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/dispatch"
+	"github.com/auricle-dev/auricle/host/store"
+)
+
+const (
+	maxClaimed = 32 // attempts of jobs under way at once, of all apps
+
+	// How often is looked at again what says by nothing that it has changed:
+	// whether a host is alive, and whether an app is installed or has room.
+	aliveEvery     = 5 * time.Second
+	installedEvery = 30 * time.Second
+	roomEvery      = time.Second
+
+	// followPause is between two tries to follow the records.
+	followPause = 2 * time.Second
+)
+
+// Run follows the jobs in the store and runs those that are due, until ctx ends
+// or Stop is called; attempts under way go on. Call it once.
+func (j *Jobs) Run(ctx context.Context) {
+	j.work.Add(1)
+	defer j.work.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(j.claims, cancel)()
+	refill := make(chan struct{}, 1)
+	var following sync.WaitGroup
+	following.Go(func() { j.follow(ctx, refill) }) // ends with ctx; waited for below
+	defer following.Wait()
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-j.wake:
+		}
+		claims, next, roomy := j.take(time.Now())
+		for _, c := range claims {
+			j.work.Go(func() { j.attempt(c) }) // ends once dispatch has answered; Close waits for it
+		}
+		if roomy {
+			select {
+			case refill <- struct{}{}:
+			default:
+			}
+		}
+		timer.Reset(next)
+	}
+}
+
+// follow keeps the table as the store is. From refill it learns that jobs that
+// found no room would find some now.
+func (j *Jobs) follow(ctx context.Context, refill <-chan struct{}) {
+	for ctx.Err() == nil {
+		j.mu.Lock()
+		j.table.follow()
+		j.mu.Unlock()
+		once, cancel := context.WithCancel(ctx)
+		ended := make(chan struct{})
+		var watching sync.WaitGroup
+		watching.Go(func() { // ends with ended
+			select {
+			case <-refill:
+				cancel()
+			case <-ended:
+			}
+		})
+		err := j.o.Store.FollowJobs(once, j.apply)
+		close(ended)
+		watching.Wait()
+		refilling := once.Err() != nil
+		cancel()
+		if ctx.Err() != nil || refilling {
+			continue
+		}
+		j.log.Warn("following the jobs in the store; trying again", "error", err)
+		t := time.NewTimer(jittered(followPause))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		t.Stop()
+	}
+}
+
+// apply takes in a change that the store tells of.
+func (j *Jobs) apply(c store.JobChange) {
+	j.mu.Lock()
+	had := j.table.partial()
+	news := c.Synced
+	if c.Synced {
+		j.table.synced()
+	} else {
+		news = j.table.apply(c)
+	}
+	full := j.table.partial() && !had
+	j.mu.Unlock()
+	if full {
+		j.log.Warn("the store has more jobs than are kept in memory; the rest waits until there is room", "loaded", j.o.Loaded)
+	}
+	if news {
+		j.Wake()
+	}
+}
+
+// take claims, in the table, the jobs that may run now. It returns when to look
+// again at the latest, and whether jobs that are not loaded would find room.
+func (j *Jobs) take(now time.Time) (claims []claim, next time.Duration, roomy bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	t := j.table
+	if j.claims.Err() != nil {
+		return nil, installedEvery, false
+	}
+	next = installedEvery
+	t.orphans(func(host string) bool { return host == j.o.HostID || !j.o.Alive(host) })
+	if len(t.running) > 0 {
+		next = aliveEvery
+	}
+	t.turn++
+	for i := range t.queues {
+		q := t.queues[(t.turn+i)%len(t.queues)]
+		if q.Len() == 0 {
+			continue
+		}
+		if wait := q.entries[0].due.Sub(now); wait > 0 {
+			next = min(next, wait)
+			continue
+		}
+		room := j.o.Dispatch.Room(q.app)
+		most := room.Runs
+		if most > 1 {
+			most = max(1, j.o.Share(most))
+		}
+		switch {
+		case room.Runs > 0:
+		case room.Deferred == dispatch.ReasonBreakerOpen:
+			next = min(next, max(room.Until.Sub(now), 0))
+		case room.Deferred == dispatch.ReasonQueueFull:
+			next = min(next, roomEvery)
+		case room.Deferred == dispatch.ReasonNotInstalled:
+			j.noteMissing(q, now)
+		}
+		for q.Len() > 0 && q.running < most && t.claimed < maxClaimed && !q.entries[0].due.After(now) {
+			e := heap.Pop(q).(*entry)
+			q.running++
+			t.claimed++
+			claims = append(claims, t.hold(e))
+		}
+		if q.Len() > 0 && q.running < most && t.claimed < maxClaimed {
+			next = min(next, q.entries[0].due.Sub(now))
+		}
+	}
+	return claims, next, t.roomy()
+}
+
+// noteMissing has the records of an app that is not installed say so, once each.
+// The caller holds mu.
+func (j *Jobs) noteMissing(q *queue, now time.Time) {
+	var es []*entry
+	for _, e := range q.entries {
+		if !e.due.After(now) && (e.Reason != dispatch.ReasonNotInstalled || e.State != store.JobWaiting) {
+			es = append(es, e)
+		}
+	}
+	for _, e := range es {
+		c := j.table.hold(e)
+		j.writers.add(func() {
+			job, after := c.job, c.after
+			job.State, job.Host, job.Reason, job.Next = store.JobWaiting, "", dispatch.ReasonNotInstalled, now.UTC()
+			revision, err := after, j.load(&job, c.attempted)
+			if err == nil {
+				err = j.once(func(ctx context.Context) (err error) {
+					revision, err = j.o.Store.PutJob(ctx, job, after)
+					return err
+				})
+			}
+			if err != nil && !errors.Is(err, store.ErrFenced) {
+				j.pause(jittered(followPause))
+			}
+			j.release(e, job, after, revision, err)
+		})
+	}
+}
+
+// errStale says that a record was read that is not the one the table knows.
+var errStale = errors.New("the job's record is another one than was told")
+
+// load fills in what the table does not keep of a record.
+func (j *Jobs) load(job *store.Job, attempted bool) error {
+	if !attempted {
+		return nil
+	}
+	return j.once(func(ctx context.Context) error {
+		recorded, err := j.o.Store.Jobs(ctx, job.Conversation)
+		if err != nil {
+			return err
+		}
+		for _, r := range recorded {
+			// One that is newer than the table's is told apart by the write, which
+			// is then fenced.
+			if r.App == job.App && r.State == job.State && r.Attempts == job.Attempts {
+				job.Last = r.Last
+				return nil
+			}
+		}
+		return errStale
+	})
+}
+
+// release gives e back to the table: as job, where that was written as
+// revision. after is what was gone on from.
+func (j *Jobs) release(e *entry, job store.Job, after, revision store.Revision, err error) {
+	j.mu.Lock()
+	if err == nil && revision > after {
+		j.table.apply(store.JobChange{Job: job, Revision: revision})
+	}
+	j.table.release(e, max(after, revision), errors.Is(err, store.ErrFenced))
+	j.mu.Unlock()
+	if err != nil && !errors.Is(err, store.ErrFenced) {
+		j.log.Warn("the store did not take a job's change", "app", job.App, "conversation", job.Conversation, "error", err)
+	}
+	j.Wake()
+}
+
+// attempt runs a job that take has claimed in the table.
+func (j *Jobs) attempt(c claim) {
+	job := c.job
+	revision, err := j.run(&job, c)
+	j.mu.Lock()
+	j.table.claimed--
+	j.table.queue(job.App).running--
+	j.mu.Unlock()
+	j.release(c.entry, job, c.after, revision, err)
+}
+
+// run claims a job in the store and does its work. It returns the revision of
+// the record as job then is; ErrFenced says that the record is somebody else's,
+// or gone.
+func (j *Jobs) run(job *store.Job, c claim) (store.Revision, error) {
+	if err := j.load(job, c.attempted); err != nil {
+		j.pause(jittered(followPause))
+		return c.after, err
+	}
+	before := *job
+	job.State, job.Host, job.Next = store.JobRunning, j.o.HostID, time.Time{}
+	var claimed store.Revision
+	err := j.once(func(ctx context.Context) (err error) {
+		claimed, err = j.o.Store.PutJob(ctx, *job, c.after)
+		return err
+	})
+	if err != nil {
+		*job = before
+		if !errors.Is(err, store.ErrFenced) {
+			j.pause(jittered(followPause))
+		}
+		return c.after, err
+	}
+	done, a := j.invoke(job)
+	if done || j.finish(job, &a, c.deliver) {
+		err := j.store("drop", func(ctx context.Context) error {
+			return j.o.Store.DropJob(ctx, job.App, job.Conversation, claimed)
+		})
+		if err == nil || inVain(err) {
+			err = store.ErrFenced // it is gone, which the follower tells
+		}
+		return claimed, err
+	}
+	if ended(a) { // and its result is not kept: the claim stays, to be found
+		return claimed, j.ctx.Err()
+	}
+	j.next(job, a)
+	revision := claimed
+	err = j.store("record", func(ctx context.Context) error {
+		r, err := j.o.Store.PutJob(ctx, *job, claimed)
+		if err == nil {
+			revision = r
+		}
+		return err
+	})
+	return revision, err
+}
+
+// invoke does the work of a claimed job. done says that nothing is to be done:
+// its result is there.
+func (j *Jobs) invoke(job *store.Job) (done bool, a dispatch.Attempt) {
+	var c store.Record
+	err := j.store("read", func(ctx context.Context) error {
+		finished, err := j.o.Store.Finished(ctx, job.Conversation)
+		if err != nil {
+			return err
+		}
+		if done = slices.Contains(finished, job.App); done {
+			return nil
+		}
+		c, err = j.o.Store.Conversation(ctx, job.Conversation)
+		return err
+	})
+	switch {
+	case done:
+		return true, a
+	case j.ctx.Err() != nil:
+		return false, dispatch.Attempt{Deferred: dispatch.ReasonShutdown}
+	case err != nil:
+		return false, dispatch.Attempt{Deferred: dispatch.ReasonHostError, Invocation: apps.Invocation{
+			ID: apps.NewInvocationID(), At: time.Now(), Err: "the conversation could not be read: " + err.Error(),
+		}}
+	}
+	boxes := j.o.Dispatch.Open(dispatch.SessionOptions{UID: c.UID, ID: c.Session, Language: c.Language, Recovered: true})
+	answer := make(chan dispatch.Attempt, 1)
+	boxes.Complete(c.Conversation, []string{job.App}, func(a dispatch.Attempt) { answer <- a })
+	boxes.Close()
+	return false, <-answer // dispatch answers in any case, at its drain at the latest
+}
