@@ -26,6 +26,7 @@ type fakeStore struct {
 	gate      chan struct{} // not nil: each write waits for a value, or its context
 	err       error         // not nil: writes fail with it
 	deaf      bool          // writes are kept but answered with an error
+	panics    bool          // writes panic
 	tries     int
 	revision  store.Revision
 	parts     []store.Part // all that were appended
@@ -56,6 +57,9 @@ func (f *fakeStore) write(ctx context.Context, keep func() error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tries++
+	if f.panics {
+		panic("asked to")
+	}
 	if f.err != nil {
 		return f.err
 	}

@@ -90,7 +90,7 @@ type place struct {
 type news struct {
 	conversation string
 	told         bool
-	at           time.Time
+	at           time.Time // when it was completed, or last told
 }
 
 // newSession returns a session that is not registered yet. Its current
@@ -134,7 +134,7 @@ func (s *session) catchUp() {
 	for i := range s.news {
 		if n := &s.news[i]; !n.told || now.Sub(n.at) < newsAge {
 			s.tell().Conversation(n.conversation, StateCompleted, nil)
-			n.told = true
+			n.told, n.at = true, now
 		}
 	}
 	s.current.announced = false
