@@ -75,6 +75,12 @@ func (c *conversation) audioMillis(f *audio.Format) int64 {
 	return c.earlierAudioMillis + f.Duration(c.audioBytes).Milliseconds()
 }
 
+// samples returns how much audio of format f the conversation has, in samples
+// of one channel.
+func (c *conversation) samples(f *audio.Format) int64 {
+	return c.earlierAudioMillis*int64(f.Rate)/1000 + c.audioBytes/int64(f.FrameBytes())
+}
+
 // armSilence has the silence looked at after d.
 func (s *session) armSilence(d time.Duration) {
 	if s.silenceTimer == nil {

@@ -161,7 +161,7 @@ func TestRemovedAppAnswersWhatWaits(t *testing.T) {
 		done := l.complete(s, "c", "gone", "stays")
 		synctest.Wait() // it runs
 		s.Transcript(say("d", "1", "one", "2", "two"))
-		s.Audio("d", pcm(0, 800))
+		s.Audio("d", 0, pcm(0, 800))
 		later := l.complete(s, "d", "gone", "stays")
 		replace(d, &r, stays)
 		if as := d.Stats(); len(as) != 1 || as[0].App != "stays" {
@@ -255,7 +255,7 @@ func TestWhatAnAppMayHaveCanChangeUnderASession(t *testing.T) {
 		s.Transcript(say("c", "1", "one"))
 		synctest.Wait()
 		s.Transcript(say("c", "2", "two"))
-		s.Audio("c", pcm(0, 900))
+		s.Audio("c", 0, pcm(0, 900))
 		heard := &fakeApp{name: "a", caps: []event.Capability{event.CapAudio}, users: []string{"u"}, piece: 50 * time.Millisecond}
 		replace(d, &r, heard)
 		a.release <- plugins.OK
@@ -282,7 +282,7 @@ func TestWhatAnAppMayHaveCanChangeUnderASession(t *testing.T) {
 		if got := l.got(); len(got) != 2 || got[1].Bytes != 200 || got[1].Reason != dispatch.ReasonNotInstalled {
 			t.Errorf("gaps %v, want the audio that was left", got)
 		}
-		s.Audio("c", pcm(0, 800)) // for nobody
+		s.Audio("c", 900, pcm(900, 800)) // for nobody
 		s.Transcript(say("c", "3", "three"))
 		synctest.Wait()
 		if got := deaf.transcripts(t); !reflect.DeepEqual(got, []string{"three"}) || deaf.count(event.KindAudio) != 0 {
@@ -291,9 +291,9 @@ func TestWhatAnAppMayHaveCanChangeUnderASession(t *testing.T) {
 
 		again := &fakeApp{name: "b", caps: []event.Capability{event.CapAudio}, piece: 100 * time.Millisecond}
 		replace(d, &r, deaf, again)
-		s.Audio("c", pcm(7, 800))
+		s.Audio("c", 1700, pcm(1700, 800))
 		synctest.Wait()
-		if got := again.pieces(t); len(got) != 1 || !reflect.DeepEqual(got[0].PCM, pcm(7, 800)) {
+		if got := again.pieces(t); len(got) != 1 || got[0].Start != 1700 || !reflect.DeepEqual(got[0].PCM, pcm(1700, 800)) {
 			t.Errorf("an audio app that came later got %d pieces, want what came after it", len(got))
 		}
 	})
@@ -353,7 +353,7 @@ func TestReplaceUnderLoad(t *testing.T) {
 				s := d.Open(dispatch.SessionOptions{UID: "u", ID: fmt.Sprint("s", i, j), Rate: 8000})
 				s.Transcript(say("c", "1", "one"))
 				if s.WantsAudio() {
-					s.Audio("c", pcm(0, 400))
+					s.Audio("c", 0, pcm(0, 400))
 				}
 				var lock sync.Mutex
 				answered := map[string]int{}

@@ -113,9 +113,9 @@ func (s *Session) Transcript(t event.Transcript) {
 
 // Audio hands the next audio of a conversation, mono s16le at
 // SessionOptions.Rate and whole samples, to each app that holds audio, in
-// pieces of the length it asks for. It copies pcm. It does nothing unless
-// WantsAudio.
-func (s *Session) Audio(conversation string, pcm []byte) {
+// pieces of the length it asks for. start is pcm's first sample, counted since
+// the conversation began. It copies pcm. It does nothing unless WantsAudio.
+func (s *Session) Audio(conversation string, start int64, pcm []byte) {
 	r := s.roster.Load()
 	if r.buffer == nil || len(pcm) == 0 {
 		return
@@ -130,7 +130,7 @@ func (s *Session) Audio(conversation string, pcm []byte) {
 		}
 		return
 	}
-	for _, drop := range r.buffer.Write(conversation, pcm) {
+	for _, drop := range r.buffer.Write(conversation, start, pcm) {
 		for _, m := range r.listeners {
 			if m.lane.name == drop.Consumer {
 				m.tell([]Gap{{App: drop.Consumer, Kind: event.KindAudio, Bytes: drop.Bytes, Reason: ReasonBufferFull}})
