@@ -11,6 +11,9 @@
 //	GET /v1/jobs?app=&conversation=&reason=&state=  what waits, runs and is dead, newest first
 //	GET /v1/jobs/{app}/{conversation}               one, with its last attempt
 //	POST /v1/jobs/retry, /v1/jobs/drop              what of that is done, or given up
+//	GET /v1/replays?app=&limit=                     recordings of invocations, newest first
+//	GET /v1/replays/{invocation}                    one, for "auricle app run -replay"
+//	POST /v1/reload                                 read the configuration again
 //
 // Answers are JSON. Whatever goes wrong has one shape,
 // {"error":{"code","message","request_id"}}, and every answer carries its
@@ -18,9 +21,10 @@
 // parameters are refused, not ignored; so are members of a body. What changes
 // something is refused to web pages of other origins.
 //
-// What it reads it declares as small interfaces, so it depends on no part's
-// inside. [LoopbackOnly] guards a whole server, the stream
-// included, against web pages that reach it under a name of their own.
+// It reads, and asks other parts to act; it does nothing by itself. What it
+// reads it declares as small interfaces, so it depends on no part's inside.
+// [LoopbackOnly] guards a whole server, the stream included, against web pages
+// that reach it under a name of their own.
 //
 // Concurrency: handlers run on net/http's goroutines; the package starts none
 // and keeps nothing between requests.

@@ -7,7 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/auricle-dev/auricle/host/store"
 )
+
+// defaultLimit is how many things a list has where the client does not say.
+const defaultLimit = 20
 
 // query reads a request's parameters strictly: each of known at most once,
 // and no other. The error is fit for the client.

@@ -26,6 +26,7 @@ type fakeStore struct {
 	gate      chan struct{} // not nil: each write waits for a value, or its context
 	err       error         // not nil: writes fail with it
 	deaf      bool          // writes are kept but answered with an error
+	panics    bool          // writes panic
 	tries     int
 	revision  store.Revision
 	parts     []store.Part // all that were appended
@@ -56,6 +57,9 @@ func (f *fakeStore) write(ctx context.Context, keep func() error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tries++
+	if f.panics {
+		panic("asked to")
+	}
 	if f.err != nil {
 		return f.err
 	}
@@ -243,6 +247,7 @@ type fakeMailboxes struct {
 	mu     sync.Mutex
 	got    []string // "transcript a,b", "audio 6", "complete", "close"
 	audio  []byte
+	starts []int64
 	whole  []event.Conversation
 	onCall func() // called in each call of Audio and Transcript
 }
@@ -281,13 +286,14 @@ func (b *fakeMailboxes) Transcript(t event.Transcript) {
 	b.note("transcript " + strings.Join(ids, ","))
 }
 
-func (b *fakeMailboxes) Audio(_ string, pcm []byte) {
+func (b *fakeMailboxes) Audio(_ string, start int64, pcm []byte) {
 	if b.onCall != nil {
 		b.onCall()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.audio = append(b.audio, pcm...)
+	b.starts = append(b.starts, start)
 }
 
 func (b *fakeMailboxes) EndAudio(string) { b.note("end audio") }
@@ -403,7 +409,7 @@ func (d *countingDispatcher) Open(dispatch.SessionOptions) conversation.Mailboxe
 func (d *countingDispatcher) Apps() []*apps.App                                   { return nil }
 func (d *countingDispatcher) WantsAudio() bool                                    { return d.wants }
 func (d *countingDispatcher) Transcript(event.Transcript)                         {}
-func (d *countingDispatcher) Audio(_ string, pcm []byte)                          { d.bytes += len(pcm) }
+func (d *countingDispatcher) Audio(_ string, _ int64, pcm []byte)                 { d.bytes += len(pcm) }
 func (d *countingDispatcher) EndAudio(string)                                     {}
 func (d *countingDispatcher) Close()                                              {}
 func (d *countingDispatcher) Complete(event.Conversation, []string, func(dispatch.Attempt)) <-chan struct{} {

@@ -43,7 +43,6 @@ type session struct {
 	request    StartRequest // of the stream that began it
 	frameBytes int          // of one sample of all channels; 0 without audio
 	boxes      Mailboxes
-	wantsAudio bool // an app of the user's holds audio
 
 	attached atomic.Pointer[Attachment] // nil without a stream; written with mu held, but by Wait
 
@@ -91,7 +90,7 @@ type place struct {
 type news struct {
 	conversation string
 	told         bool
-	at           time.Time
+	at           time.Time // when it was completed, or last told
 }
 
 // newSession returns a session that is not registered yet. Its current
@@ -104,7 +103,6 @@ func (m *Sessions) newSession(id string, r StartRequest, restored bool) *session
 		s.frameBytes = r.Audio.FrameBytes()
 	}
 	s.boxes = m.o.Dispatch.Open(so)
-	s.wantsAudio = r.Audio != nil && s.boxes.WantsAudio()
 	return s
 }
 
@@ -136,7 +134,7 @@ func (s *session) catchUp() {
 	for i := range s.news {
 		if n := &s.news[i]; !n.told || now.Sub(n.at) < newsAge {
 			s.tell().Conversation(n.conversation, StateCompleted, nil)
-			n.told = true
+			n.told, n.at = true, now
 		}
 	}
 	s.current.announced = false
@@ -164,7 +162,7 @@ func (s *session) audience() string {
 	switch {
 	case s.request.Audio == nil:
 		return "none"
-	case s.wantsAudio:
+	case s.boxes.WantsAudio():
 		return "buffered"
 	}
 	return "discarded"

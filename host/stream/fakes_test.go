@@ -3,11 +3,14 @@ package stream_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/host/dispatch"
+	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
@@ -16,13 +19,15 @@ import (
 type memoryStore struct {
 	completed chan event.Conversation
 
-	mu   sync.Mutex
-	gate chan struct{} // not nil: each write waits until it is closed
-	err  error         // not nil: writes fail with it
+	mu       sync.Mutex
+	gate     chan struct{} // not nil: each call waits until it is closed
+	err      error         // not nil: calls fail with it
+	revision store.Revision
+	held     map[string]store.Held
 }
 
 func newMemoryStore() *memoryStore {
-	return &memoryStore{completed: make(chan event.Conversation, 1024)}
+	return &memoryStore{completed: make(chan event.Conversation, 1024), held: make(map[string]store.Held)}
 }
 
 func (m *memoryStore) wait(ctx context.Context) error {
@@ -45,11 +50,23 @@ func (m *memoryStore) set(gate chan struct{}, err error) {
 	m.gate, m.err = gate, err
 }
 
-func (m *memoryStore) Append(ctx context.Context, _ store.Head, _ []event.Segment) error {
-	return m.wait(ctx)
+func (m *memoryStore) Append(ctx context.Context, p store.Part, after store.Revision) (store.Revision, error) {
+	if err := m.wait(ctx); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h := m.held[p.Conversation.ID]
+	if h.Revision != after {
+		return 0, store.ErrFenced
+	}
+	p.Conversation.Segments = append(h.Conversation.Segments, p.Conversation.Segments...)
+	m.revision++
+	m.held[p.Conversation.ID] = store.Held{Part: p, Revision: m.revision}
+	return m.revision, nil
 }
 
-func (m *memoryStore) Complete(ctx context.Context, c event.Conversation) error {
+func (m *memoryStore) Complete(ctx context.Context, c event.Conversation, _ []string) error {
 	if err := m.wait(ctx); err != nil {
 		return err
 	}
@@ -57,11 +74,48 @@ func (m *memoryStore) Complete(ctx context.Context, c event.Conversation) error 
 	return nil
 }
 
+func (m *memoryStore) Settle(ctx context.Context, p store.Part, after store.Revision) error {
+	if err := m.wait(ctx); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.revision++
+	m.held[p.Conversation.ID] = store.Held{Part: p, Revision: m.revision, Settled: true}
+	return nil
+}
+
 func (m *memoryStore) AddResult(ctx context.Context, _ string, _ store.Result) error {
 	return m.wait(ctx)
 }
 
-func (m *memoryStore) Unfinished(context.Context) ([]event.Conversation, error) { return nil, nil }
+func (m *memoryStore) Session(ctx context.Context, session string) (found []store.Held, err error) {
+	if err := m.wait(ctx); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(m.held)) {
+		if h := m.held[id]; h.Conversation.Session == session {
+			found = append(found, h)
+		}
+	}
+	if len(found) == 0 {
+		return nil, store.ErrNotFound
+	}
+	return found, nil
+}
+
+func (m *memoryStore) Unfinished(context.Context) ([]store.Held, error) { return nil, nil }
+
+// promptJobs has each completed conversation go to the session's mailboxes.
+type promptJobs struct{}
+
+func (promptJobs) Due(string) []string { return []string{"echo"} }
+
+func (promptJobs) Start(w jobs.Work) <-chan struct{} {
+	return w.Boxes.Complete(w.Conversation, w.Held.Due, func(a dispatch.Attempt) { w.Deliver(a.Invocation) })
+}
 
 // echo is a dispatcher with one app, "echo": it answers each transcript and
 // each completed conversation with an output at once. A segment's text may ask
@@ -78,20 +132,21 @@ type echoSession struct {
 
 func (e echo) Open(o dispatch.SessionOptions) conversation.Mailboxes { return &echoSession{o, e} }
 
-func (s *echoSession) Apps() []*apps.App                     { return nil }
-func (s *echoSession) WantsAudio() bool                      { return s.wantsAudio }
-func (s *echoSession) Audio(conversation string, pcm []byte) {}
-func (s *echoSession) EndAudio(conversation string)          {}
-func (s *echoSession) Close()                                {}
+func (s *echoSession) Apps() []*apps.App                                  { return nil }
+func (s *echoSession) WantsAudio() bool                                   { return s.wantsAudio }
+func (s *echoSession) Audio(conversation string, start int64, pcm []byte) {}
+func (s *echoSession) EndAudio(conversation string)                       {}
+func (s *echoSession) Close()                                             {}
 
-func (s *echoSession) output(conversation, kind string, data any) {
+// invocation is one of echo's that has emitted data.
+func invocation(conversation, kind string, data any) apps.Invocation {
 	b, err := json.Marshal(data)
 	if err != nil {
 		panic(err)
 	}
-	s.o.Deliver(apps.Invocation{App: "echo", Conversation: conversation, Outcome: "ok", Outputs: []event.Output{{
+	return apps.Invocation{App: "echo", Conversation: conversation, Outcome: "ok", Outputs: []event.Output{{
 		App: "echo", Conversation: conversation, Event: kind, Invocation: "i_1", Kind: event.OutputEmitted, Data: b,
-	}}})
+	}}}
 }
 
 func (s *echoSession) Transcript(t event.Transcript) {
@@ -102,16 +157,16 @@ func (s *echoSession) Transcript(t event.Transcript) {
 		s.o.Gap(dispatch.Gap{App: "echo", Kind: event.KindAudio, Bytes: 100, Reason: "buffer_full"})
 	case "flood": // more output than sockets and a queue hold
 		for range 256 {
-			s.output(t.Conversation, "transcript", make([]byte, 48<<10))
+			s.o.Deliver(invocation(t.Conversation, "transcript", make([]byte, 48<<10)))
 		}
 		s.flooded <- struct{}{}
 	default:
-		s.output(t.Conversation, "transcript", text)
+		s.o.Deliver(invocation(t.Conversation, "transcript", text))
 	}
 }
 
-func (s *echoSession) Complete(c event.Conversation, _ []string, _ func(dispatch.Attempt)) <-chan struct{} {
-	s.output(c.ID, "conversation", len(c.Segments))
+func (s *echoSession) Complete(c event.Conversation, _ []string, answer func(dispatch.Attempt)) <-chan struct{} {
+	answer(dispatch.Attempt{App: "echo", Invocation: invocation(c.ID, "conversation", len(c.Segments))})
 	done := make(chan struct{})
 	close(done)
 	return done

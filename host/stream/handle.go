@@ -14,12 +14,13 @@ import (
 
 // The codes of errors that the stream itself finds; each is fatal.
 const (
-	CodeNotStarted        = "not_started"        // something came before start
-	CodeAlreadyStarted    = "already_started"    // a second start
-	CodeBadStart          = "bad_start"          // a value of start breaks a limit
-	CodeResumeUnsupported = "resume_unsupported" // start names a session
-	CodeUnsupportedAudio  = "unsupported_audio"  // a codec, rate or number of channels
-	CodeTooManySessions   = "too_many_sessions"  // the host is full
+	CodeNotStarted       = "not_started"       // something came before start
+	CodeAlreadyStarted   = "already_started"   // a second start
+	CodeBadStart         = "bad_start"         // a value of start breaks a limit
+	CodeUnknownSession   = "unknown_session"   // start names a session that can't be resumed
+	CodeSuperseded       = "superseded"        // a newer stream has the session
+	CodeUnsupportedAudio = "unsupported_audio" // a codec, rate or number of channels
+	CodeTooManySessions  = "too_many_sessions" // the host is full
 )
 
 // audio takes a binary message. It allocates nothing that it does not have to.
@@ -108,10 +109,6 @@ func (st *stream) refused(err error, messageType string) {
 // start begins the session.
 func (st *stream) start(ctx context.Context, m *Start) {
 	ref := &Ref{Type: "start"}
-	if m.Session != "" {
-		st.fail(CloseSessionExpired, CodeResumeUnsupported, "this host can't resume a session; start a new one, without session", ref)
-		return
-	}
 	if fault := checkStart(m); fault != "" {
 		st.fail(CloseBadMessage, CodeBadStart, fault, ref)
 		return
@@ -124,7 +121,7 @@ func (st *stream) start(ctx context.Context, m *Start) {
 	}
 	sessions := st.server.o.Sessions
 	session, err := sessions.Start(ctx, conversation.StartRequest{
-		UID: m.UID, Audio: m.Audio, Language: m.Language, Source: m.Source, Metadata: m.Metadata,
+		UID: m.UID, Session: m.Session, Audio: m.Audio, Language: m.Language, Source: m.Source, Metadata: m.Metadata,
 	}, client{st})
 	switch {
 	case errors.Is(err, conversation.ErrClosed):
@@ -133,35 +130,29 @@ func (st *stream) start(ctx context.Context, m *Start) {
 	case errors.Is(err, conversation.ErrTooManySessions):
 		st.fail(CloseLimitReached, CodeTooManySessions, "the host has as many sessions as it may; start again in a while", ref)
 		return
+	case errors.Is(err, conversation.ErrUnknownSession):
+		st.fail(CloseSessionExpired, CodeUnknownSession, "there is no session "+quote(m.Session)+" of this uid to resume, or it is over; what it had said is kept. Start a new one, without session", ref)
+		return
+	case errors.Is(err, conversation.ErrFormatChanged):
+		st.fail(CloseBadMessage, CodeBadStart, err.Error()+"; resume with the same, or start a new session", ref)
+		return
+	case err != nil && m.Session != "" && ctx.Err() == nil:
+		st.log.Warn("a session can't be resumed now", "session", m.Session, "error", err)
+		st.out.close(CloseTryLater, &Closing{Code: conversation.CodeStoreUnavailable, RetryAfterMillis: st.server.retryAfter().Milliseconds(),
+			Message: "the host can't read its store now; connect again and resume in a while"})
+		return
 	case err != nil:
 		st.log.Error("starting a session", "error", err)
 		st.fail(CloseInternal, "internal", "the host failed to start a session; it has been logged", ref)
 		return
 	}
 	st.session = session
-	c := st.server.o.Config
-	st.out.expect(time.Now().Add(c.PongTimeout))
-	apps := []App{}
-	for _, a := range session.Apps() {
-		apps = append(apps, App{Name: a.Name, Version: a.Manifest.Version, Capabilities: a.Capabilities()})
-	}
-	st.send(&Ready{
-		Session:      session.ID(),
-		Conversation: session.Conversation(),
-		Audio:        session.Audience(),
-		Apps:         apps,
-		Limits: Limits{
-			MessageBytes:       c.MaxMessageBytes,
-			OutputQueueBytes:   c.OutputQueueBytes,
-			SegmentTextBytes:   conversation.MaxSegmentTextBytes,
-			SegmentsPerMessage: conversation.MaxSegments,
-			SilenceMillis:      sessions.Silence().Milliseconds(),
-		},
-	})
+	st.out.expect(time.Now().Add(st.server.o.Config.PongTimeout))
 }
 
 const (
 	maxUIDBytes      = 128
+	maxSessionBytes  = 128
 	maxLanguageBytes = 64
 	maxSourceBytes   = 128
 )
@@ -179,6 +170,9 @@ func checkStart(m *Start) string {
 		if r <= ' ' || r > '~' {
 			return fmt.Sprintf("uid holds %q; give printable ASCII characters without spaces", r)
 		}
+	}
+	if len(m.Session) > maxSessionBytes {
+		return fmt.Sprintf("session is %d bytes; give one that a ready named, at most %d", len(m.Session), maxSessionBytes)
 	}
 	if len(m.Language) > maxLanguageBytes {
 		return fmt.Sprintf("language is %d bytes; give a tag as en or pt-BR, at most %d", len(m.Language), maxLanguageBytes)
@@ -208,7 +202,7 @@ func (st *stream) end(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, endTimeout)
 		defer cancel()
 		if err := st.session.Wait(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			st.log.Warn("a stream is closed before the apps have answered; what they answer later is stored", "session", st.session.ID(), "error", err)
+			st.log.Warn("a stream is closed before the apps have answered; what they answer later is stored", "session", st.session.Session(), "error", err)
 		}
 		st.gaps.close()
 		st.out.close(CloseNormal, nil)
@@ -220,10 +214,33 @@ type client struct{ st *stream }
 
 var _ conversation.Client = client{}
 
+// Ready answers the start.
+func (c client) Ready(r conversation.Ready) {
+	apps := []App{}
+	for _, a := range r.Apps {
+		apps = append(apps, App{Name: a.Name, Version: a.Manifest.Version, Capabilities: a.Capabilities()})
+	}
+	o := c.st.server.o
+	c.st.send(&Ready{
+		Session:      r.Session,
+		Conversation: r.Conversation,
+		Audio:        r.Audio,
+		Apps:         apps,
+		Received:     Received{AudioBytes: r.AudioBytes, Seq: r.Seq},
+		Limits: Limits{
+			MessageBytes:       o.Config.MaxMessageBytes,
+			OutputQueueBytes:   o.Config.OutputQueueBytes,
+			SegmentTextBytes:   conversation.MaxSegmentTextBytes,
+			SegmentsPerMessage: conversation.MaxSegments,
+			SilenceMillis:      o.Sessions.Silence().Milliseconds(),
+		},
+	})
+}
+
 // Conversation sends a conversation's state. A completed one that would take
 // more than half of the output queue goes without its content.
 func (c client) Conversation(id string, state conversation.State, whole *event.Conversation) {
-	m := &Conversation{ID: id, State: state, Conversation: whole}
+	m := &Conversation{ID: id, State: state, Conversation: whole, Omitted: whole == nil && state == conversation.StateCompleted}
 	if whole == nil || c.st.out.isClosing() {
 		c.st.send(m)
 		return
@@ -250,4 +267,16 @@ func (c client) Warn(w *conversation.InputError) {
 		m.Ref = &Ref{Seq: w.Seq}
 	}
 	c.st.send(m)
+}
+
+// Superseded closes the stream: a newer one has its session.
+func (c client) Superseded() {
+	c.st.out.close(CloseSuperseded, &Error{Code: CodeSuperseded, Fatal: true,
+		Message: "a newer stream has taken over this session, and what this one sends is not taken any more"})
+}
+
+// Failed closes the stream by a fault of the host's.
+func (c client) Failed() {
+	c.st.out.close(CloseInternal, &Error{Code: "internal", Fatal: true,
+		Message: "the host failed in this session; it has been logged, and what was acknowledged is kept: connect again and resume"})
 }

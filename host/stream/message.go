@@ -21,7 +21,7 @@ type Message interface {
 type Start struct {
 	UID      string            `json:"uid"`                // 1 to 128 printable ASCII characters without spaces
 	Audio    *audio.Format     `json:"audio,omitempty"`    // nil: transcripts only
-	Session  string            `json:"session,omitempty"`  // reserved: session to resume
+	Session  string            `json:"session,omitempty"`  // to resume; left out begins a new one
 	Language string            `json:"language,omitempty"` // BCP 47; at most 64 bytes
 	Source   string            `json:"source,omitempty"`   // the device or program; at most 128 bytes
 	Metadata map[string]string `json:"metadata,omitempty"` // kept with the conversation; at most 16 entries of 256 bytes each side
@@ -62,7 +62,9 @@ type App struct {
 	Capabilities []event.Capability `json:"capabilities"`
 }
 
-// Received says what the host has of a session; a new one's is zero.
+// Received says what the host has taken of a session, so where the client goes
+// on from; a new one's is zero. It may let go of its copy only of what was
+// acknowledged, which Ack says.
 type Received struct {
 	AudioBytes int64  `json:"audio_bytes"`
 	Seq        uint64 `json:"seq"`
@@ -78,7 +80,7 @@ type Limits struct {
 }
 
 // Ack says what is safe: transcripts up to Seq are on synced disk, and
-// AudioBytes bytes of audio were taken. A transcript that was refused with an
+// AudioBytes bytes of audio were taken, which are not kept. A transcript that was refused with an
 // Error naming its seq is not covered.
 type Ack struct {
 	Seq        uint64 `json:"seq"`
@@ -93,7 +95,7 @@ type Conversation struct {
 	ID           string              `json:"id"`
 	State        conversation.State  `json:"state"`
 	Conversation *event.Conversation `json:"conversation,omitempty"` // whole, when State is completed
-	Omitted      bool                `json:"omitted,omitempty"`      // completed, but too large for this message: GET /v1/conversations/{id}
+	Omitted      bool                `json:"omitted,omitempty"`      // completed, but too large for this message, or while no stream was attached: GET /v1/conversations/{id}
 }
 
 // Gap says that something was dropped for an app; the conversation itself
@@ -126,7 +128,7 @@ type Ref struct {
 // Closing says that the host is about to close the stream, though the client
 // did nothing wrong that trying again would not mend.
 type Closing struct {
-	Code             string `json:"code"` // "shutting_down", "slow_reader", "no_pong"
+	Code             string `json:"code"` // "shutting_down", "slow_reader", "no_pong", "store_unavailable"
 	Message          string `json:"message"`
 	RetryAfterMillis int64  `json:"retry_after_ms,omitempty"`
 }

@@ -44,7 +44,7 @@ type rigOptions struct {
 
 func newRig(t testing.TB, o rigOptions) *rig {
 	r := &rig{t: t, store: newMemoryStore(), flooded: make(chan struct{}, 1), metrics: prometheus.NewRegistry(), dialer: &websocket.Dialer{}}
-	o.conversation.Store, o.conversation.Dispatch = r.store, echo{o.wantsAudio, r.flooded}
+	o.conversation.Store, o.conversation.Dispatch, o.conversation.Jobs = r.store, echo{o.wantsAudio, r.flooded}, promptJobs{}
 	r.sessions = conversation.New(o.conversation)
 	r.server = stream.New(stream.Options{Config: o.config, Sessions: r.sessions, Registerer: r.metrics})
 	var h interface{ Close() error }

@@ -3,8 +3,10 @@ package stream
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -19,8 +21,14 @@ import (
 type Options struct {
 	// Config's zero values mean: messages of 1 MiB, an output queue of 1 MiB,
 	// start within 10 s, a ping every 20 s, a pong within 40 s.
-	Config     config.Stream
-	Sessions   *conversation.Sessions
+	Config   config.Stream
+	Sessions *conversation.Sessions
+
+	// RetryMin and RetryMax are within what time clients are asked to come back
+	// that are sent away, each at a random moment; 0 means 500 ms and 3 s. With
+	// very many streams it is longer: no more than comebackRate come at once.
+	RetryMin, RetryMax time.Duration
+
 	Logger     hclog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil: metrics are not registered
 }
@@ -32,7 +40,8 @@ type Server struct {
 	log      hclog.Logger
 	metrics  *metrics
 	upgrader websocket.Upgrader
-	buffers  sync.Pool // *[]byte, for messages while they are read
+	buffers  sync.Pool    // *[]byte, for messages while they are read
+	leaving  atomic.Int64 // streams that were open when Shutdown was called
 
 	mu       sync.Mutex // guards what follows
 	closing  bool       // Shutdown was called
@@ -59,6 +68,12 @@ func New(o Options) *Server {
 	}
 	if c.PongTimeout <= 0 {
 		c.PongTimeout = 40 * time.Second
+	}
+	if o.RetryMin <= 0 {
+		o.RetryMin = 500 * time.Millisecond
+	}
+	if o.RetryMax <= 0 {
+		o.RetryMax = 3 * time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
@@ -165,7 +180,10 @@ func (s *Server) signal() {
 // and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
-	s.closing = true
+	if !s.closing {
+		s.closing = true
+		s.leaving.Store(int64(len(s.streams)))
+	}
 	for st := range s.streams {
 		st.shutdown()
 	}
@@ -183,6 +201,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	s.wait(context.WithoutCancel(ctx))
 	return fmt.Errorf("%d streams had to be cut: %w", cut, ctx.Err())
+}
+
+// comebackRate is how many clients a second are asked to come back at most.
+const comebackRate = 1000
+
+// retryAfter returns when a client that is sent away is asked to come back.
+func (s *Server) retryAfter() time.Duration {
+	spread := max(s.o.RetryMax-s.o.RetryMin, time.Duration(s.leaving.Load())*time.Second/comebackRate)
+	return s.o.RetryMin + rand.N(spread+1)
 }
 
 // wait waits until no stream and no handshake is left. It reports false when

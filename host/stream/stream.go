@@ -31,7 +31,7 @@ type stream struct {
 	log     hclog.Logger
 	out     *outbox
 	gaps    gaps
-	session *conversation.Session // nil before start
+	session *conversation.Attachment // nil before start
 
 	ended      bool // end was received
 	toldEnded  bool // the client was told that it had ended
@@ -248,8 +248,8 @@ func readMessage(r io.Reader, buf *[]byte, limit int64) ([]byte, error) {
 
 // shutdown has the stream closed because the host stops.
 func (st *stream) shutdown() {
-	st.out.close(CloseShuttingDown, &Closing{Code: "shutting_down", RetryAfterMillis: 1000,
-		Message: "the host is shutting down; what was said is completed; connect again in a while"})
+	st.out.close(CloseShuttingDown, &Closing{Code: "shutting_down", RetryAfterMillis: st.server.retryAfter().Milliseconds(),
+		Message: "the host is shutting down; the conversation stays open: connect again in a while and resume the session"})
 }
 
 // fail tells the client what it did wrong and closes the stream.

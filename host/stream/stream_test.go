@@ -102,7 +102,9 @@ func TestWhatABadClientSendsIsNamedAndClosesItsStreamOnly(t *testing.T) {
 		}, stream.CloseBadMessage, "bad_start", "257"},
 		{"long language", func(w *wire) { w.send(&stream.Start{UID: "a", Language: strings.Repeat("x", 65)}) }, stream.CloseBadMessage, "bad_start", "language is 65 bytes"},
 		{"long source", func(w *wire) { w.send(&stream.Start{UID: "a", Source: strings.Repeat("x", 129)}) }, stream.CloseBadMessage, "bad_start", "source is 129 bytes"},
-		{"resume", func(w *wire) { w.send(&stream.Start{UID: "ada", Session: "s_1"}) }, stream.CloseSessionExpired, "resume_unsupported", "without session"},
+		{"session that is not there", func(w *wire) { w.send(&stream.Start{UID: "ada", Session: "s_1"}) }, stream.CloseSessionExpired, "unknown_session", "without session"},
+		{"session that is no id", func(w *wire) { w.send(&stream.Start{UID: "ada", Session: "../*"}) }, stream.CloseSessionExpired, "unknown_session", "without session"},
+		{"long session", func(w *wire) { w.send(&stream.Start{UID: "ada", Session: strings.Repeat("s", 129)}) }, stream.CloseBadMessage, "bad_start", "129 bytes"},
 		{"rate 0", startWith(audio.Format{Codec: audio.PCM16, Channels: 1}), stream.CloseUnsupportedAudio, "unsupported_audio", "rate 0 is not supported; supported: 8000 to 48000"},
 		{"codec", startWith(audio.Format{Codec: "opus", Rate: 48000, Channels: 1}), stream.CloseUnsupportedAudio, "unsupported_audio", `codec "opus" is not supported; supported: pcm_s16le, pcm_mulaw`},
 		{"channels", startWith(audio.Format{Codec: audio.PCM16, Rate: 48000, Channels: 3}), stream.CloseUnsupportedAudio, "unsupported_audio", "channels 3"},
@@ -395,11 +397,30 @@ func TestShutdownTellsEachClient(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if err := r.sessions.Close(t.Context()); err != nil {
-		t.Error(err)
+	if len(r.store.completed) != 0 {
+		t.Error("a conversation was completed")
 	}
-	if c := r.completed(); c.Reason != event.ReasonShutdown {
-		t.Errorf("reason: got %s", c.Reason)
+}
+
+func TestClientsAreAskedToComeBackAtDifferentTimes(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	const streams = 16
+	ws := make([]*wire, streams)
+	for i := range ws {
+		ws[i] = r.dial()
+	}
+	go r.server.Shutdown(t.Context()) // ends with the streams, and the rig's own waits too
+	at := map[int64]bool{}
+	for _, w := range ws {
+		_, last := w.closed()
+		c, ok := last.(*stream.Closing)
+		if !ok || c.RetryAfterMillis < 500 || c.RetryAfterMillis > 3000 {
+			t.Fatalf("got %+v, want retry_after_ms within 500 to 3000", last)
+		}
+		at[c.RetryAfterMillis] = true
+	}
+	if len(at) < streams/2 {
+		t.Errorf("%d clients come back at %d different times", streams, len(at))
 	}
 }
 
