@@ -100,6 +100,90 @@ audio {
   # buffer = "4MiB"
 }
 
+# An app's work on a completed conversation is kept until it is done. What fails
+# is tried again, and in the end becomes a dead letter: see "auricle jobs".
+jobs {
+  # How often it is tried, where another attempt may help. After a trap, spent
+  # fuel or too much memory it is tried twice.
+  # 1 to 20 attempts, default 5.
+  # attempts = 5
+
+  # The time from the first of these attempts to the last. The waits between
+  # them grow fourfold each.
+  # 1s to 24h, default "10m".
+  # over = "10m"
+}
+
+# Invocations that failed are recorded, so that the app's author can run them
+# again: auricle app run -replay. The recordings hold what was said.
+replay {
+  # Disk for recordings. The oldest go first. 0 records nothing.
+  # 0B to 64GiB, default "64MiB".
+  # keep = "64MiB"
+
+  # Besides failures, record one invocation in so many. 0 records none.
+  # 0 to 1e9 invocations, default 0.
+  # one_in = 0
+}
+
+# How long what is done is kept. The oldest goes first, and is counted.
+retention {
+  # Completed conversations, with all that belongs to them.
+  conversations {
+    # Older ones are removed. 0s keeps them.
+    # 0s to 87600h, default "0s".
+    # age = "0s"
+
+    # Their disk. 0 is no limit.
+    # 0B to 65536GiB, default "32GiB".
+    # size = "32GiB"
+  }
+
+  # What apps made of conversations.
+  outputs {
+    # Older ones are removed. 0s keeps them as long as their conversation.
+    # 0s to 87600h, default "0s".
+    # age = "0s"
+
+    # Their disk. 0 is no limit.
+    # 0B to 65536GiB, default "16GiB".
+    # size = "16GiB"
+  }
+
+  # Work that was given up.
+  dead_letters {
+    # Older ones are removed. 0s keeps them.
+    # 0s to 87600h, default "720h".
+    # age = "720h"
+
+    # Their disk. 0 is no limit.
+    # 0B to 65536GiB, default "1GiB".
+    # size = "1GiB"
+  }
+}
+
+# Where conversations are kept: in data_dir, or in a NATS cluster with JetStream
+# that several hosts share. Then any host goes on where another stopped.
+store {
+  nats {
+    # The cluster's servers, such as ["nats://10.0.0.1:4222"]. Empty: none,
+    # conversations are kept in data_dir. Default [].
+    # urls = []
+
+    # The credentials file (.creds), relative to this file's directory. Empty:
+    # none. Default "".
+    # credentials = ""
+
+    # The certificates (PEM) that the cluster's are checked with, relative to
+    # this file's directory. Empty: the system's. Default "".
+    # ca = ""
+
+    # How many servers keep each record. With 3, one server may be lost.
+    # 1 to 5 replicas, default 3.
+    # replicas = 3
+  }
+}
+
 # One block for each app. Its name stands in outputs, logs and metrics: it
 # begins with a lower-case letter and goes on with lower-case letters, digits,
 # '-', '_' and '.'. This one says when a watched word is spoken.

@@ -29,6 +29,7 @@ import (
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/host/dispatch"
+	"github.com/auricle-dev/auricle/host/handover"
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/host/stream"
 	"github.com/auricle-dev/auricle/plugins"
@@ -41,6 +42,13 @@ type Options struct {
 	Version string       // shown by the HTTP API
 	// Compiler is plugins.Options.Compiler; nil compiles modules in this process.
 	Compiler []string
+	// Reload reads the configuration again, from where Config came from, for
+	// Host.Reload and POST /v1/reload. Nil: it can't be reloaded.
+	Reload func() (config.Config, config.Problems)
+	// TakeOver has New take the listening socket of the host that runs in the
+	// same data directory, which then drains and ends. Where none runs, it is
+	// as if not set.
+	TakeOver bool
 }
 
 // Host is a running host. It owns everything that it opens, and goes through
@@ -58,8 +66,12 @@ type Host struct {
 	sessions *conversation.Sessions
 	streams  *stream.Server
 	http     *http.Server
+	reloads  *reloads
+
+	offer *handover.Offer // of the listener, to the host that takes its turn
 
 	ready    chan struct{} // closed once the host serves
+	taken    chan struct{} // closed when another host has taken the listener
 	stopping chan struct{} // closed when Shutdown begins
 	stopOnce sync.Once
 }
@@ -80,8 +92,10 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 		log:      o.Logger,
 		version:  o.Version,
 		ready:    make(chan struct{}),
+		taken:    make(chan struct{}),
 		stopping: make(chan struct{}),
 	}
+	h.reloads = newReloads(o, h.stopping)
 	if h.log == nil {
 		h.log = hclog.NewNullLogger()
 	}
@@ -91,14 +105,21 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 		}
 	}()
 
+	if o.TakeOver {
+		// Before the old host begins to stop: nothing is to fail after.
+		if err := h.loadApps(ctx, o); err != nil {
+			return nil, err
+		}
+		if err := h.takeOver(ctx, o.Config); err != nil {
+			return nil, err
+		}
+	}
 	// The cheap and telling failures come first: a port in use, a data
 	// directory held by another host.
-	h.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", o.Config.Listen)
-	if err != nil {
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return nil, fmt.Errorf("listening on %s: the port is in use, perhaps by another host; stop it or set another listen address: %w", o.Config.Listen, err)
+	if h.listener == nil {
+		if err := h.listen(ctx, o.Config.Listen); err != nil {
+			return nil, err
 		}
-		return nil, fmt.Errorf("listening on %s: %w", o.Config.Listen, err)
 	}
 
 	metrics := prometheus.NewRegistry()
@@ -113,17 +134,10 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 
-	h.engine, err = newEngine(ctx, filepath.Join(o.Config.DataDir, "cache"), o.Compiler)
-	if err != nil {
-		return nil, err
-	}
-	var problems config.Problems
-	h.apps, problems = apps.Load(ctx, h.engine, o.Config.Apps)
-	if err := problems.Err(); err != nil {
-		return nil, err
-	}
-	for _, p := range problems {
-		h.log.Warn(p.String())
+	if h.apps == nil {
+		if err := h.loadApps(ctx, o); err != nil {
+			return nil, err
+		}
 	}
 
 	h.dispatch, err = dispatch.New(dispatch.Options{
@@ -156,7 +170,74 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 		Registerer: metrics,
 	})
 	h.http = h.newServer(metrics)
+	h.offer, err = handover.NewOffer(o.Config.DataDir, h.listener, h.handOver)
+	if err != nil {
+		h.log.Warn("an upgrade will not be able to take over from this host", "error", err)
+	}
 	return h, nil
+}
+
+// listen binds the address that clients connect to.
+func (h *Host) listen(ctx context.Context, address string) (err error) {
+	h.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("listening on %s: the port is in use, perhaps by another host; stop it, take over from it (-take-over) or set another listen address: %w", address, err)
+	}
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", address, err)
+	}
+	return nil
+}
+
+// takeOver takes the listener of the host that runs in the data directory and
+// waits until that host has ended. Without one it does nothing.
+func (h *Host) takeOver(ctx context.Context, c config.Config) error {
+	taken, err := handover.Take(ctx, c.DataDir)
+	if errors.Is(err, handover.ErrNobody) {
+		h.log.Info("there is no host to take over from", "data_dir", c.DataDir)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	h.listener = taken.Listener
+	if have := h.listener.Addr().String(); !sameAddress(c.Listen, have) {
+		h.log.Warn("going on with the address of the host that was taken over; restart to change it", "listen", have, "configured", c.Listen)
+	}
+	h.log.Info("took over the listening socket; waiting for the other host to end", "address", h.listener.Addr().String())
+	select {
+	case <-taken.Ended:
+		return taken.Close()
+	case <-ctx.Done():
+		return errors.Join(fmt.Errorf("waiting for the host that was taken over: %w", ctx.Err()), taken.Close())
+	}
+}
+
+// sameAddress reports whether a socket that listens on have is what listen
+// asks for; port 0 asks for any.
+func sameAddress(listen, have string) bool {
+	want, err := net.ResolveTCPAddr("tcp", listen)
+	if err != nil {
+		return false
+	}
+	is, err := net.ResolveTCPAddr("tcp", have)
+	return err == nil && want.IP.Equal(is.IP) && (want.Port == 0 || want.Port == is.Port)
+}
+
+// loadApps starts the engine and loads the apps. The error is a
+// config.Problems when apps are at fault.
+func (h *Host) loadApps(ctx context.Context, o Options) (err error) {
+	h.engine, err = newEngine(ctx, filepath.Join(o.Config.DataDir, "cache"), o.Compiler)
+	if err != nil {
+		return err
+	}
+	var problems config.Problems
+	h.apps, problems = apps.Load(ctx, h.engine, o.Config.Apps)
+	if err := problems.Err(); err != nil {
+		return err
+	}
+	h.logProblems(problems)
+	return nil
 }
 
 // Check loads every app of a configuration as New would and reports what is
@@ -191,11 +272,16 @@ func newEngine(ctx context.Context, cacheDir string, compiler []string) (*plugin
 func (h *Host) newServer(metrics prometheus.Gatherer) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/stream", h.streams)
+	var reload func(context.Context) (ReloadReport, error)
+	if h.reloads.read != nil {
+		reload = h.Reload
+	}
 	mux.Handle("/", api.New(api.Options{
 		Store:    h.store,
 		Dispatch: h.dispatch,
 		Apps:     h.apps,
 		Gatherer: metrics,
+		Reload:   reload,
 		Ready:    h.Ready,
 		Version:  h.version,
 		Logger:   h.log.Named("api"),
@@ -229,15 +315,33 @@ func (h *Host) Ready() error {
 	}
 }
 
-// Serve answers clients until Shutdown is called, and then returns nil.
+// Serve answers clients until Shutdown is called, or another host has taken
+// the listener, and then returns nil.
 func (h *Host) Serve() error {
 	close(h.ready)
 	h.log.Info("serving", "address", h.Addr().String(), "apps", len(h.apps.All()))
-	if err := h.http.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
+	err := h.http.Serve(h.listener)
+	select {
+	case <-h.taken:
+		return nil
+	default:
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving on %s: %w", h.Addr(), err)
 	}
 	return nil
 }
+
+// handOver stops accepting: another host has the listener now.
+func (h *Host) handOver() {
+	h.log.Info("another host has taken over the listening socket")
+	close(h.taken)
+	h.listener.Close() // the socket itself lives on in the other host
+}
+
+// Taken is closed when another host has taken the listener: the caller is to
+// shut this one down.
+func (h *Host) Taken() <-chan struct{} { return h.taken }
 
 // Installed returns the apps, in the configuration's order.
 func (h *Host) Installed() []*apps.App { return h.apps.All() }
@@ -271,6 +375,7 @@ func (h *Host) shutdown(ctx context.Context) error {
 	if h.sessions != nil {
 		step("completing the open conversations", h.sessions.Close)
 	}
+	step("waiting for a reload", h.reloads.close)
 	if h.dispatch != nil {
 		step("finishing what runs", h.dispatch.Drain)
 	}
@@ -298,6 +403,10 @@ func (h *Host) shutdown(ctx context.Context) error {
 	}
 	if h.store != nil {
 		step("closing the store", h.store.Close)
+	}
+	if h.offer != nil {
+		// At the end: by it, who has taken over sees that all was let go.
+		step("withdrawing the offer of the listener", func(context.Context) error { return h.offer.Close() })
 	}
 	select {
 	case <-h.ready:

@@ -55,7 +55,12 @@ func spins() config.App {
 // start runs a host until the test ends. stop ends it earlier.
 func start(t *testing.T, c config.Config) (h *host.Host, stop func()) {
 	t.Helper()
-	h, err := host.New(t.Context(), host.Options{Config: c})
+	return startWith(t, host.Options{Config: c})
+}
+
+func startWith(t *testing.T, o host.Options) (h *host.Host, stop func()) {
+	t.Helper()
+	h, err := host.New(t.Context(), o)
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}

@@ -26,7 +26,7 @@ are printed all the same), 1 when it would not.`,
 		Example: `  auricle check -config config.hcl`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, problems := config.Load(config.LoadOptions{Path: path, Environ: os.Environ(), Flags: cmd.Flags()})
+			c, problems := readConfig(path, cmd.Flags())
 			// Modules compiled by a host of this data directory need not be
 			// compiled again; a check makes no directory of its own.
 			cache := filepath.Join(c.DataDir, "cache")

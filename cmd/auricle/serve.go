@@ -20,7 +20,10 @@ import (
 const configFlagUsage = "the configuration `FILE`"
 
 func newServeCommand() *cobra.Command {
-	var path string
+	var (
+		path     string
+		takeOver bool
+	)
 	cmd := &cobra.Command{
 		Use:   "serve [flags]",
 		Short: "Run the host",
@@ -28,21 +31,35 @@ func newServeCommand() *cobra.Command {
 completes the open conversations and finishes what runs, within the time that
 "drain" sets, and exits 0. A second signal ends it at once.
 
+SIGHUP, as POST /v1/reload, has it read the configuration again, from the same
+file, variables and flags: apps are added, changed and removed with no stream
+noticing. A configuration with faults changes nothing, and the log says why.
+
+With -take-over it first loads its apps, then takes the listening socket of the
+host that runs in the same data_dir, which drains and exits, and goes on where
+that one stopped: an upgrade refuses no connection. Where no host runs, it
+starts like any other.
+
 Values come from the defaults, then the configuration file, then environment
 variables (AURICLE_LISTEN for "listen", AURICLE_POOL_WORKERS for "workers" in
 "pool"), then these flags.`,
 		Example: `  auricle serve -config config.hcl
-  auricle serve -config config.hcl -listen 127.0.0.1:8000 -log-level debug`,
+  auricle serve -config config.hcl -listen 127.0.0.1:8000 -log-level debug
+  auricle serve -config config.hcl -take-over`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(path, cmd.Flags(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), c, newLogger(c, cmd.ErrOrStderr()))
+			return serve(cmd.Context(), host.Options{
+				Config: c, Logger: newLogger(c, cmd.ErrOrStderr()), Version: version().Version, Compiler: compiler, TakeOver: takeOver,
+				Reload: func() (config.Config, config.Problems) { return readConfig(path, cmd.Flags()) },
+			})
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", "config.hcl", configFlagUsage)
+	cmd.Flags().BoolVar(&takeOver, "take-over", false, "take the turn of the host that runs in the same data_dir, refusing no connection")
 	config.AddFlags(cmd.Flags())
 	return cmd
 }
@@ -50,7 +67,7 @@ variables (AURICLE_LISTEN for "listen", AURICLE_POOL_WORKERS for "workers" in
 // loadConfig reads the configuration and prints what is wrong with it. The
 // error, when it can't be used, was said already.
 func loadConfig(path string, flags *pflag.FlagSet, stderr io.Writer) (config.Config, error) {
-	c, problems := config.Load(config.LoadOptions{Path: path, Environ: os.Environ(), Flags: flags})
+	c, problems := readConfig(path, flags)
 	for _, p := range problems {
 		fmt.Fprintln(stderr, p)
 	}
@@ -58,6 +75,11 @@ func loadConfig(path string, flags *pflag.FlagSet, stderr io.Writer) (config.Con
 		return c, &exitError{code: exitFault}
 	}
 	return c, nil
+}
+
+// readConfig reads the configuration from where every command has it from.
+func readConfig(path string, flags *pflag.FlagSet) (config.Config, config.Problems) {
+	return config.Load(config.LoadOptions{Path: path, Environ: os.Environ(), Flags: flags})
 }
 
 // newLogger returns the logger that the configuration asks for.
@@ -71,11 +93,16 @@ func newLogger(c config.Config, w io.Writer) hclog.Logger {
 }
 
 // serve runs a host until ctx ends, a signal comes, or it fails.
-func serve(ctx context.Context, c config.Config, log hclog.Logger) error {
+func serve(ctx context.Context, o host.Options) error {
+	c, log := o.Config, o.Logger
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// One that waits stands for all that come meanwhile: they ask for the same.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 
-	h, err := host.New(ctx, host.Options{Config: c, Logger: log, Version: version().Version, Compiler: compiler})
+	h, err := host.New(ctx, o)
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):
@@ -89,10 +116,14 @@ func serve(ctx context.Context, c config.Config, log hclog.Logger) error {
 
 	served := make(chan error, 1)
 	go func() { served <- h.Serve() }() // ends with Shutdown; waited for below
+	defer reloadOn(ctx, hangup, h)()
 	select {
+	case <-h.Taken():
+		stop()
 	case err = <-served:
 		stop()
-		served <- nil // it failed by itself: there is nothing more to wait for
+		served <- err // it failed by itself: there is nothing more to wait for
+		err = nil
 	case <-ctx.Done():
 		stop() // from here on, a signal has its usual effect
 		log.Info("shutting down; a second signal ends at once", "within", c.Drain)
@@ -107,4 +138,23 @@ func serve(ctx context.Context, c config.Config, log hclog.Logger) error {
 		closing = nil
 	}
 	return errors.Join(err, closing, <-served)
+}
+
+// reloadOn has h reload when a signal comes, until ctx ends or the function
+// that it returns is called, which waits for a reload that runs.
+func reloadOn(ctx context.Context, hangup <-chan os.Signal, h *host.Host) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { // ends with ctx; stop waits for it
+		defer close(done)
+		for {
+			select {
+			case <-hangup:
+				_, _ = h.Reload(ctx) // the log says what came of it
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
 }

@@ -24,6 +24,7 @@ type served struct {
 	cmd  *exec.Cmd
 	logs *bufio.Scanner
 	addr string
+	file string // the configuration
 }
 
 // startServe runs auricle serve on a free port until it says that it serves.
@@ -36,7 +37,7 @@ func startServe(t *testing.T, hcl string) *served {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
-	s := &served{t: t, cmd: exec.CommandContext(ctx, "auricle", "serve", "-config", file, "-listen", "127.0.0.1:0")}
+	s := &served{t: t, file: file, cmd: exec.CommandContext(ctx, "auricle", "serve", "-config", file, "-listen", "127.0.0.1:0")}
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -69,9 +70,9 @@ func (s *served) await(text string) string {
 	return ""
 }
 
-func (s *served) signal() {
+func (s *served) signal(sig os.Signal) {
 	s.t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.cmd.Process.Signal(sig); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -83,24 +84,31 @@ func (s *served) wait() error {
 	return s.cmd.Wait()
 }
 
+// waitGuest returns the path of a module that takes its time with
+// conversations.
+func waitGuest(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("seed", "guests", "wait.wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestServeStopsCleanlyOnSIGTERM(t *testing.T) {
 	s := startServe(t, `data_dir = "data"`)
-	s.signal()
+	s.signal(syscall.SIGTERM)
 	if err := s.wait(); err != nil {
 		t.Errorf("serve ended with %v, want exit code 0", err)
 	}
 }
 
 func TestServeEndsAtOnceOnASecondSignal(t *testing.T) {
-	guest, err := filepath.Abs(filepath.Join("seed", "guests", "wait.wasm"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := startServe(t, `
 		data_dir = "data"
 		drain    = "1h"
 		app "wait" {
-		  module   = "`+guest+`"
+		  module   = "`+waitGuest(t)+`"
 		  grant    = ["conversation"]
 		  settings = { ms = 500000 }
 		  limits { wall = "10m" }
@@ -127,12 +135,45 @@ func TestServeEndsAtOnceOnASecondSignal(t *testing.T) {
 	case err := <-played:
 		t.Fatalf("the stream ended before its conversation completed: %v", err)
 	}
-	s.signal()
+	s.signal(syscall.SIGTERM)
 	s.await("shutting down")
-	s.signal()
+	s.signal(syscall.SIGTERM)
 	var exit *exec.ExitError
 	if err := s.wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
 		t.Errorf("serve ended with %v, want it ended by the second SIGTERM", err)
 	}
 	<-played
+}
+
+func TestServeReloadsOnSIGHUP(t *testing.T) {
+	s := startServe(t, `data_dir = "data"`)
+	edit := func(hcl string) {
+		t.Helper()
+		if err := os.WriteFile(s.file, []byte(hcl), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.signal(syscall.SIGHUP)
+	}
+	edit(`
+		data_dir = "data"
+		app "wait" {
+		  module   = "` + waitGuest(t) + `"
+		  grant    = ["conversation"]
+		  settings = { ms = 1 }
+		}`)
+	s.await("app added: app=wait")
+	s.await("configuration reloaded")
+	edit(`data_dir = 7`)
+	s.await("config.hcl:1:12: data_dir: expected")
+	s.await("nothing was changed")
+	// The flag of the command line still stands before the file.
+	edit(`
+		data_dir = "data"
+		listen   = "127.0.0.1:1"`)
+	s.await("app removed: app=wait")
+	s.await("configuration reloaded: kept=0 added=0 changed=0 removed=1")
+	s.signal(syscall.SIGTERM)
+	if err := s.wait(); err != nil {
+		t.Errorf("serve ended with %v, want exit code 0", err)
+	}
 }

@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 
+	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/store"
 )
-
-// The number of conversations in a page.
-const defaultLimit = 20
 
 // conversations answers GET /v1/conversations.
 func (h *handler) conversations(w http.ResponseWriter, r *http.Request) {
@@ -25,26 +22,16 @@ func (h *handler) conversations(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, http.StatusBadRequest, "bad_uid", err.Error())
 		return
 	}
-	limit := defaultLimit
-	if values.Has("limit") {
-		s := values.Get("limit")
-		n, err := strconv.Atoi(s)
-		if err != nil || strconv.Itoa(n) != s || n < store.MinPage || n > store.MaxPage {
-			fail(w, r, http.StatusBadRequest, "bad_limit", fmt.Sprintf("limit %.64q is not a number from %d to %d", s, store.MinPage, store.MaxPage))
-			return
-		}
-		limit = n
-	}
-	if values.Has("cursor") && values.Get("cursor") == "" {
-		fail(w, r, http.StatusBadRequest, "bad_cursor", "cursor is empty; leave it out for the first page")
+	limit, cursor, ok := page(w, r, values, store.MinPage, store.MaxPage)
+	if !ok {
 		return
 	}
-	page, err := h.o.Store.Conversations(r.Context(), uid, limit, values.Get("cursor"))
+	found, err := h.o.Store.Conversations(r.Context(), uid, limit, cursor)
 	if err != nil {
 		h.failStore(w, r, err)
 		return
 	}
-	respond(w, http.StatusOK, page)
+	respond(w, http.StatusOK, found)
 }
 
 // conversation answers GET /v1/conversations/{id}.
@@ -65,6 +52,8 @@ func (h *handler) conversation(w http.ResponseWriter, r *http.Request, id string
 // goes to the log with the request's id, not to the client.
 func (h *handler) failStore(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
+	case errors.Is(err, jobs.ErrNotFound):
+		fail(w, r, http.StatusNotFound, "not_found", "this app has no job for this conversation: its work is done, or was never due")
 	case errors.Is(err, store.ErrNotFound):
 		fail(w, r, http.StatusNotFound, "not_found", "there is no completed conversation with this id")
 	case errors.Is(err, store.ErrBadCursor):

@@ -5,8 +5,14 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/auricle-dev/auricle/host/store"
 )
+
+// defaultLimit is how many things a list has where the client does not say.
+const defaultLimit = 20
 
 // query reads a request's parameters strictly: each of known at most once,
 // and no other. The error is fit for the client.
@@ -32,4 +38,28 @@ func query(r *http.Request, known ...string) (url.Values, error) {
 		}
 	}
 	return values, nil
+}
+
+// defaultLimit is how much of a list a page has when the client does not say.
+const defaultLimit = 20
+
+// page reads which part of a list is asked for. When that is no good it answers
+// and reports false.
+func page(w http.ResponseWriter, r *http.Request, values url.Values, least, most int) (limit int, cursor string, ok bool) {
+	limit = defaultLimit
+	if values.Has("limit") {
+		s := values.Get("limit")
+		n, err := strconv.Atoi(s)
+		if err != nil || strconv.Itoa(n) != s || n < least || n > most {
+			fail(w, r, http.StatusBadRequest, "bad_limit", fmt.Sprintf("limit %.64q is not a number from %d to %d", s, least, most))
+			return 0, "", false
+		}
+		limit = n
+	}
+	cursor = values.Get("cursor")
+	if values.Has("cursor") && cursor == "" {
+		fail(w, r, http.StatusBadRequest, "bad_cursor", "cursor is empty; leave it out for the first page")
+		return 0, "", false
+	}
+	return limit, cursor, true
 }

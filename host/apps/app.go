@@ -32,11 +32,11 @@ type App struct {
 	Module   *plugins.Module
 	Settings json.RawMessage // a JSON object, as settings_read gives it; {} when the operator has set none
 
+	config config.App         // the operator's
 	held   []event.Capability // declared and granted
-	users  []string
-	state  event.State      // fresh, unless asked for and granted; "" is fresh
-	limits config.AppLimits // the operator's
-	slots  *notifySlots     // nil: notifications are not rate-limited
+	state  event.State        // fresh, unless asked for and granted; "" is fresh
+	slots  *notifySlots       // nil: notifications are not rate-limited
+	keeper Keeper             // of recordings; nil: nothing is recorded
 }
 
 // Holds reports whether the app has c: its manifest declares it and the
@@ -48,7 +48,7 @@ func (a *App) Capabilities() []event.Capability { return slices.Clone(a.held) }
 
 // Serves reports whether a user has this app.
 func (a *App) Serves(uid string) bool {
-	return slices.Contains(a.users, everyone) || slices.Contains(a.users, uid)
+	return slices.Contains(a.config.Users, everyone) || slices.Contains(a.config.Users, uid)
 }
 
 // State returns how long the app's memory lives: for a session where its
@@ -68,8 +68,8 @@ func (a *App) Limits(k event.Kind) plugins.Limits {
 		suggested = *a.Manifest.Limits
 	}
 	return plugins.Limits{
-		Fuel: cmp.Or(a.limits.Fuel, suggested.Fuel, fuel),
-		Wall: cmp.Or(a.limits.Wall, time.Duration(suggested.WallMillis)*time.Millisecond, wall),
+		Fuel: cmp.Or(a.config.Limits.Fuel, suggested.Fuel, fuel),
+		Wall: cmp.Or(a.config.Limits.Wall, time.Duration(suggested.WallMillis)*time.Millisecond, wall),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +38,14 @@ const (
 // apps that could be loaded, all of them unless there is a Fault; the caller
 // closes it in either case. When ctx ends, what is left is a Fault each.
 func Load(ctx context.Context, e *plugins.Engine, cs []config.App) (*Set, config.Problems) {
+	apps, problems := loadAll(ctx, e, cs, nil)
+	return &Set{apps: slices.DeleteFunc(apps, func(a *App) bool { return a == nil })}, problems
+}
+
+// loadAll loads every app of a configuration, nil for one that can't be run.
+// One that runs already and has not changed is taken over as it is; running is
+// nil where nothing runs yet.
+func loadAll(ctx context.Context, e *plugins.Engine, cs []config.App, running map[string]*App) ([]*App, config.Problems) {
 	apps, problems := make([]*App, len(cs)), make([]config.Problems, len(cs))
 	var wg sync.WaitGroup
 	turn := make(chan *bytes.Buffer, LoadersAtOnce) // and what the file is read into
@@ -47,22 +56,18 @@ func Load(ctx context.Context, e *plugins.Engine, cs []config.App) (*Set, config
 		wg.Go(func() {
 			file := <-turn
 			defer func() { turn <- file }()
-			l := &loading{engine: e, config: cs[i]}
+			l := &loading{engine: e, config: cs[i], prior: running[cs[i].Name], background: running != nil}
 			apps[i] = l.load(ctx, file)
 			problems[i] = l.problems
 		})
 	}
 	wg.Wait()
-	s := &Set{}
 	var all config.Problems
-	for i := range cs {
-		if apps[i] != nil {
-			s.apps = append(s.apps, apps[i])
-		}
-		all = append(all, problems[i]...)
+	for _, ps := range problems {
+		all = append(all, ps...)
 	}
 	all.Sort()
-	return s, all
+	return apps, all
 }
 
 // Open loads a single module without configuration, for an author's own
@@ -70,7 +75,13 @@ func Load(ctx context.Context, e *plugins.Engine, cs []config.App) (*Set, config
 // notifications are not rate-limited. Nil settings are none. name is what the
 // app is called; empty takes the manifest's. The caller closes the App.
 func Open(ctx context.Context, e *plugins.Engine, name string, wasm []byte, settings json.RawMessage) (*App, error) {
-	l := &loading{engine: e, config: config.App{Name: name, Settings: settings, Users: []string{everyone}}, open: true}
+	return open(ctx, e, config.App{Name: name, Settings: settings}, wasm)
+}
+
+// open is Open with more of a configuration.
+func open(ctx context.Context, e *plugins.Engine, c config.App, wasm []byte) (*App, error) {
+	c.Users = []string{everyone}
+	l := &loading{engine: e, config: c, open: true}
 	a := l.app(ctx, wasm)
 	if err := l.problems.Err(); err != nil {
 		if a != nil {
@@ -84,11 +95,13 @@ func Open(ctx context.Context, e *plugins.Engine, name string, wasm []byte, sett
 
 // loading is one app on its way.
 type loading struct {
-	engine   *plugins.Engine
-	config   config.App
-	open     bool // by Open: the grant is what the manifest wants
-	inspect  bool // by Inspect: neither grant nor settings matter
-	problems config.Problems
+	engine     *plugins.Engine
+	config     config.App
+	prior      *App // what runs under its name; nil: nothing
+	background bool // apps are running that loading must not hold up
+	open       bool // by Open: the grant is what the manifest wants
+	inspect    bool // by Inspect: neither grant nor settings matter
+	problems   config.Problems
 }
 
 func (l *loading) fault(at config.Pos, what, do string) {
@@ -119,7 +132,14 @@ func (l *loading) load(ctx context.Context, file *bytes.Buffer) *App {
 		l.fault(at, fmt.Sprintf("module %s can't be read: %v", l.config.Module, err), do)
 		return nil
 	}
-	return l.app(ctx, file.Bytes()) // which the engine does not keep
+	wasm := file.Bytes() // which the engine does not keep
+	if !l.pinned(wasm) {
+		return nil
+	}
+	if l.prior != nil && l.prior.is(l.config, wasm) {
+		return l.prior
+	}
+	return l.app(ctx, wasm)
 }
 
 // ReadModule reads a module's file, no larger than a module may be, into a
@@ -174,7 +194,10 @@ func (l *loading) app(ctx context.Context, wasm []byte) *App {
 	}
 	a := &App{
 		Name: l.config.Name, Manifest: manifest, Module: m, Settings: l.config.Settings,
-		users: l.config.Users, limits: l.config.Limits, slots: &notifySlots{},
+		config: l.config, slots: &notifySlots{},
+	}
+	if l.prior != nil {
+		a.slots = l.prior.slots // a new version may not notify sooner
 	}
 	if len(a.Settings) == 0 {
 		a.Settings = json.RawMessage("{}")
@@ -195,10 +218,9 @@ func (l *loading) drop(ctx context.Context, m *plugins.Module) {
 
 // module loads the binary and checks what it exports.
 func (l *loading) module(ctx context.Context, wasm []byte, memoryBytes int64) *plugins.Module {
-	if !l.pinned(wasm) {
-		return nil
-	}
-	m, err := l.engine.Load(ctx, wasm, plugins.LoadOptions{Name: l.config.Name, MemoryBytes: memoryBytes})
+	m, err := l.engine.Load(ctx, wasm, plugins.LoadOptions{
+		Name: l.config.Name, MemoryBytes: memoryBytes, Background: l.background,
+	})
 	if err != nil {
 		l.refused(err)
 		return nil

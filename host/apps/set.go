@@ -4,19 +4,41 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 )
 
 // Set is the installed apps, in the configuration's order. It owns their
-// modules; Close closes them.
-type Set struct{ apps []*App }
+// modules; Close closes them. A Change puts others in their place.
+type Set struct {
+	mu   sync.RWMutex // guards apps; the slice itself is never changed
+	apps []*App
+
+	keeper Keeper // of recordings; nil: nothing is recorded
+}
+
+// KeepRecordings has the apps' invocations recorded, also those of apps that a
+// Change brings, and k keep those that it wants. It must be called before the
+// first Invoke.
+func (s *Set) KeepRecordings(k Keeper) {
+	s.keeper = k
+	for _, a := range s.now() {
+		a.KeepRecordings(k)
+	}
+}
 
 // All returns every app, in the configuration's order.
-func (s *Set) All() []*App { return slices.Clone(s.apps) }
+func (s *Set) All() []*App { return slices.Clone(s.now()) }
+
+func (s *Set) now() []*App {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.apps
+}
 
 // ForUser returns the apps that serve uid, in the configuration's order.
 func (s *Set) ForUser(uid string) []*App {
 	var as []*App
-	for _, a := range s.apps {
+	for _, a := range s.now() {
 		if a.Serves(uid) {
 			as = append(as, a)
 		}
@@ -26,9 +48,11 @@ func (s *Set) ForUser(uid string) []*App {
 
 // Close closes every app: it waits for running invocations until ctx ends,
 // then ends them. It returns every error. Afterwards Invoke returns an error.
-func (s *Set) Close(ctx context.Context) error {
+func (s *Set) Close(ctx context.Context) error { return closeAll(ctx, s.now()) }
+
+func closeAll(ctx context.Context, as []*App) error {
 	var errs []error
-	for _, a := range s.apps {
+	for _, a := range as {
 		errs = append(errs, a.Close(ctx))
 	}
 	return errors.Join(errs...)

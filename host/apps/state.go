@@ -33,6 +33,11 @@ func (s *SessionState) lost() bool {
 	return s != nil && (s.Lost || s.kept != nil && s.kept.Restarted())
 }
 
+// continues reports whether the next invocation finds what earlier ones left.
+func (s *SessionState) continues() bool {
+	return s != nil && s.kept != nil && !s.kept.Restarted()
+}
+
 // run calls m on the state; on fresh state if s is nil.
 func (s *SessionState) run(ctx context.Context, m *plugins.Module, inv plugins.Invocation) (plugins.Result, error) {
 	if s == nil {
@@ -53,6 +58,15 @@ func (s *SessionState) run(ctx context.Context, m *plugins.Module, inv plugins.I
 		s.Lost = false // it has been told
 	}
 	return res, err
+}
+
+// Renew returns the state that a session goes on with when its app is replaced
+// by another version: nothing of s, which is closed, and if s held anything,
+// the next invocation is told.
+func (s *SessionState) Renew() SessionState {
+	lost := s.Lost || s.kept != nil
+	s.Close()
+	return SessionState{Lost: lost}
 }
 
 // Close gives back what the state takes. Invoke with it returns an error from

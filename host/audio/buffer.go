@@ -36,11 +36,12 @@ type Buffer struct {
 	spans   []span   // the conversations in [base, end), in order, and always the last one written
 }
 
-// span is the part of the positions that belongs to one conversation. It ends
-// where the next one begins.
+// span is the part of the positions that belongs to one conversation, or to an
+// unbroken stretch of it. It ends where the next one begins.
 type span struct {
 	conversation string
 	start        int64 // position of its first byte
+	before       int64 // bytes of the conversation before that
 	ended        bool
 }
 
@@ -83,13 +84,15 @@ func (b *Buffer) Add(consumer string) *Reader {
 }
 
 // Write keeps a copy of pcm, the next of a conversation's audio, for every
-// reader. A conversation's audio comes in one stretch: writing for another
-// ends the one before, as EndConversation does.
+// reader. start is pcm's first sample, counted since the conversation began:
+// what went by before the Buffer was made is in it. A conversation's audio
+// comes in one stretch: writing for another ends the one before, as
+// EndConversation does.
 //
 // It returns what had to go for it, one Drop for each reader that lost
 // something, nil when none did: the oldest bytes beyond the bound; and, of a
 // pcm that is not whole samples, the odd last byte, which is never taken.
-func (b *Buffer) Write(conversation string, pcm []byte) []Drop {
+func (b *Buffer) Write(conversation string, start int64, pcm []byte) []Drop {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed || len(pcm) == 0 {
@@ -97,7 +100,7 @@ func (b *Buffer) Write(conversation string, pcm []byte) []Drop {
 	}
 	odd := int64(len(pcm) % SampleBytes)
 	pcm = pcm[:len(pcm)-int(odd)]
-	b.enter(conversation)
+	b.enter(conversation, start*SampleBytes)
 
 	at := b.end // where pcm goes
 	b.end += int64(len(pcm))
@@ -123,14 +126,17 @@ func (b *Buffer) Write(conversation string, pcm []byte) []Drop {
 	return drops
 }
 
-// enter makes conversation the last span, beginning at end unless it is the
-// last already.
-func (b *Buffer) enter(conversation string) {
-	if n := len(b.spans); n > 0 && b.spans[n-1].conversation == conversation {
-		b.spans[n-1].ended = false
-		return
+// enter makes the last span one of conversation, in which at is the next byte:
+// the last already, or one that begins at end.
+func (b *Buffer) enter(conversation string, at int64) {
+	if n := len(b.spans); n > 0 {
+		last := &b.spans[n-1]
+		if last.conversation == conversation && last.before+b.end-last.start == at {
+			last.ended = false
+			return
+		}
 	}
-	b.spans = append(b.spans, span{conversation: conversation, start: b.end})
+	b.spans = append(b.spans, span{conversation: conversation, start: b.end, before: at})
 }
 
 // store copies pcm to position at, taking chunks as it needs them.

@@ -19,8 +19,8 @@ func TestBufferHasNoMemoryBeforeTheFirstWriteAndNoneAfterTheLastRead(t *testing.
 	if b.MemoryBytes() != 0 || b.Buffered() != 0 {
 		t.Fatalf("a new buffer has %d bytes of memory", b.MemoryBytes())
 	}
-	for range 100 {
-		b.Write("c_1", make([]byte, 3200))
+	for i := range int64(100) {
+		b.Write("c_1", 1600*i, make([]byte, 3200))
 	}
 	if held, mem := b.Buffered(), b.MemoryBytes(); held != 320_000 || mem < held || mem > held+2*16<<10 {
 		t.Errorf("holds %d in %d bytes of memory, want 320000 in hardly more", held, mem)
@@ -40,27 +40,56 @@ func TestBufferKeepsNothingWithoutAReader(t *testing.T) {
 	r := b.Add("first")
 	r.Close()
 	frame := make([]byte, 3200)
-	b.Write("c_1", frame)
-	if n := testing.AllocsPerRun(100, func() { b.Write("c_1", frame) }); n != 0 || b.MemoryBytes() != 0 {
+	at := int64(0)
+	write := func() {
+		b.Write("c_1", at, frame)
+		at += 1600
+	}
+	write()
+	if n := testing.AllocsPerRun(100, write); n != 0 || b.MemoryBytes() != 0 {
 		t.Errorf("%v allocations a write, %d bytes of memory, want none", n, b.MemoryBytes())
 	}
 }
 
 func TestReaderAddedLaterGetsWhatComesAfter(t *testing.T) {
 	b := audio.NewBuffer(0)
-	b.Write("c_1", pcm(1, 2, 3))
+	b.Write("c_1", 0, pcm(1, 2, 3))
 	r := b.Add("late")
-	b.Write("c_1", pcm(4, 5))
+	b.Write("c_1", 3, pcm(4, 5))
 	p, ok := r.Next(0, 0)
 	if !ok || p.Start != 3 || !bytes.Equal(p.PCM, pcm(4, 5)) {
 		t.Errorf("got %+v %v, want samples 4, 5 from sample 3", p, ok)
 	}
 }
 
+// Audio that went by before there was a buffer, or while nothing was written,
+// counts; what came before such a gap needs no more to be a piece.
+func TestAudioThatWentByCounts(t *testing.T) {
+	b := audio.NewBuffer(0)
+	r := b.Add("a")
+	b.Write("c_1", 100, pcm(1, 2, 3))
+	b.Write("c_1", 103, pcm(4))
+	b.Write("c_1", 500, pcm(5, 6, 7, 8))
+	if n := r.Pending("c_1"); n != 16 {
+		t.Errorf("%d bytes to come, want 16", n)
+	}
+	for _, want := range []struct {
+		start int64
+		pcm   []byte
+	}{{100, pcm(1, 2, 3)}, {103, pcm(4)}, {500, pcm(5, 6, 7)}} {
+		if p, ok := r.Next(6, 6); !ok || p.Conversation != "c_1" || p.Start != want.start || p.Dropped != 0 || !bytes.Equal(p.PCM, want.pcm) {
+			t.Errorf("got %+v %v, want %v from %d", p, ok, want.pcm, want.start)
+		}
+	}
+	if p, ok := r.Next(6, 6); ok {
+		t.Errorf("got %+v of a conversation that goes on", p)
+	}
+}
+
 func TestBufferHoldsWhatIsDueToTheSlowest(t *testing.T) {
 	b := audio.NewBuffer(0)
 	fast, slow := b.Add("fast"), b.Add("slow")
-	b.Write("c_1", make([]byte, 1000))
+	b.Write("c_1", 0, make([]byte, 1000))
 	fast.Next(0, 0)
 	if b.Buffered() != 1000 || fast.Buffered() != 0 || slow.Buffered() != 1000 {
 		t.Errorf("buffer %d, fast %d, slow %d; want 1000, 0, 1000", b.Buffered(), fast.Buffered(), slow.Buffered())
@@ -77,15 +106,15 @@ func TestBufferHoldsWhatIsDueToTheSlowest(t *testing.T) {
 func TestBufferDropsTheOldestBeyondItsBound(t *testing.T) {
 	b := audio.NewBuffer(8)
 	fast, slow := b.Add("fast"), b.Add("slow")
-	if d := b.Write("c_1", pcm(1, 2, 3, 4)); d != nil {
+	if d := b.Write("c_1", 0, pcm(1, 2, 3, 4)); d != nil {
 		t.Fatalf("dropped %v within the bound", d)
 	}
 	fast.Next(0, 0)
-	if d := b.Write("c_1", pcm(5)); !slices.Equal(d, []audio.Drop{{Consumer: "slow", Bytes: 2}}) {
+	if d := b.Write("c_1", 4, pcm(5)); !slices.Equal(d, []audio.Drop{{Consumer: "slow", Bytes: 2}}) {
 		t.Errorf("got %v, want slow to lose 2 bytes", d)
 	}
 	// A write longer than the bound is cut itself.
-	if d := b.Write("c_1", pcm(6, 7, 8, 9, 10)); !slices.Equal(d, []audio.Drop{{"fast", 4}, {"slow", 10}}) {
+	if d := b.Write("c_1", 5, pcm(6, 7, 8, 9, 10)); !slices.Equal(d, []audio.Drop{{"fast", 4}, {"slow", 10}}) {
 		t.Errorf("got %v, want fast to lose 4 and slow 10", d)
 	}
 	for _, c := range []struct {
@@ -97,7 +126,7 @@ func TestBufferDropsTheOldestBeyondItsBound(t *testing.T) {
 			t.Errorf("got %+v %v, want samples 7 to 10 from 6 after %d dropped", p, ok, c.dropped)
 		}
 	}
-	b.Write("c_1", pcm(11))
+	b.Write("c_1", 10, pcm(11))
 	if p, _ := slow.Next(0, 0); p.Dropped != 0 {
 		t.Errorf("a drop was told twice: %+v", p)
 	}
@@ -106,10 +135,10 @@ func TestBufferDropsTheOldestBeyondItsBound(t *testing.T) {
 func TestBufferCountsHalfASampleAsDropped(t *testing.T) {
 	b := audio.NewBuffer(0)
 	r := b.Add("a")
-	if d := b.Write("c_1", []byte{1, 0, 9}); !slices.Equal(d, []audio.Drop{{"a", 1}}) {
+	if d := b.Write("c_1", 0, []byte{1, 0, 9}); !slices.Equal(d, []audio.Drop{{"a", 1}}) {
 		t.Errorf("got %v, want 1 byte dropped", d)
 	}
-	b.Write("c_1", pcm(2))
+	b.Write("c_1", 1, pcm(2))
 	if p, _ := r.Next(0, 0); !bytes.Equal(p.PCM, pcm(1, 2)) || p.Dropped != 1 {
 		t.Errorf("got %+v, want samples 1, 2 and 1 byte dropped", p)
 	}
@@ -118,8 +147,8 @@ func TestBufferCountsHalfASampleAsDropped(t *testing.T) {
 func TestPiecesNeverSpanConversations(t *testing.T) {
 	b := audio.NewBuffer(0)
 	r := b.Add("a")
-	b.Write("c_1", pcm(1, 2, 3))
-	b.Write("c_2", pcm(4, 5, 6, 7))
+	b.Write("c_1", 0, pcm(1, 2, 3))
+	b.Write("c_2", 0, pcm(4, 5, 6, 7))
 	if n := r.Pending("c_1"); n != 6 {
 		t.Errorf("c_1 has %d bytes to come, want 6", n)
 	}
@@ -143,7 +172,7 @@ func TestPiecesNeverSpanConversations(t *testing.T) {
 func TestOnlyAnEndedConversationYieldsAShortPiece(t *testing.T) {
 	b := audio.NewBuffer(0)
 	r := b.Add("a")
-	b.Write("c_1", pcm(1, 2, 3))
+	b.Write("c_1", 0, pcm(1, 2, 3))
 	if p, ok := r.Next(8, 8); ok || r.Ready(8, 8) {
 		t.Fatalf("got %+v of a conversation that goes on", p)
 	}
@@ -163,7 +192,7 @@ func TestOnlyAnEndedConversationYieldsAShortPiece(t *testing.T) {
 func TestABoundShorterThanAPieceStillYieldsPieces(t *testing.T) {
 	b := audio.NewBuffer(100)
 	r := b.Add("a")
-	b.Write("c_1", make([]byte, 500))
+	b.Write("c_1", 0, make([]byte, 500))
 	if p, ok := r.Next(32_000, 32_000); !ok || len(p.PCM) != 100 || p.Dropped != 400 {
 		t.Errorf("got %d bytes, %d dropped, %v; want 100 and 400", len(p.PCM), p.Dropped, ok)
 	}
@@ -172,7 +201,7 @@ func TestABoundShorterThanAPieceStillYieldsPieces(t *testing.T) {
 func TestClosedBufferKeepsNothing(t *testing.T) {
 	b := audio.NewBuffer(0)
 	r, done := b.Add("a"), b.Add("b")
-	b.Write("c_1", pcm(1, 2))
+	b.Write("c_1", 0, pcm(1, 2))
 	done.Next(0, 0)
 	if d := b.Close(); !slices.Equal(d, []audio.Drop{{"a", 4}}) {
 		t.Errorf("Close returned %v, want a's 4 bytes", d)
@@ -180,7 +209,7 @@ func TestClosedBufferKeepsNothing(t *testing.T) {
 	if d := b.Close(); d != nil {
 		t.Errorf("a second Close returned %v", d)
 	}
-	b.Write("c_1", pcm(3))
+	b.Write("c_1", 2, pcm(3))
 	b.EndConversation("c_1")
 	if _, ok := r.Next(0, 0); ok || r.Buffered() != 0 || r.Pending("c_1") != 0 || b.Buffered() != 0 || b.MemoryBytes() != 0 {
 		t.Error("something is left after Close")
@@ -224,7 +253,7 @@ func TestReadersAndWriterMayRunAtOnce(t *testing.T) {
 		})
 	}
 	for n := 0; n < samples; n += frame {
-		b.Write("c_1", make([]byte, 2*frame))
+		b.Write("c_1", int64(n), make([]byte, 2*frame))
 	}
 	b.EndConversation("c_1")
 	close(stop)
@@ -303,7 +332,7 @@ func FuzzBuffer(f *testing.F) {
 		}
 		join()
 		for i := 0; i+1 < len(program); i += 2 {
-			op, arg := program[i]%7, int(program[i+1])
+			op, arg := program[i]%8, int(program[i+1])
 			switch op {
 			case 0, 1: // write arg samples, or many
 				n := arg
@@ -311,13 +340,14 @@ func FuzzBuffer(f *testing.F) {
 					n *= 37
 				}
 				var frame []byte
+				start := index
 				for range n {
 					sample++
 					frame = binary.LittleEndian.AppendUint16(frame, uint16(sample))
 					written, home, place = append(written, sample), append(home, conv), append(place, index)
 					index++
 				}
-				drops := b.Write(conv, frame)
+				drops := b.Write(conv, start, frame)
 				for _, rd := range readers {
 					rd.expected += int64(len(frame))
 				}
@@ -346,6 +376,8 @@ func FuzzBuffer(f *testing.F) {
 						take(rd, 0, 0)
 					}
 				}
+			case 7: // audio goes by that nobody wants
+				index += int64(arg)
 			case 6:
 				if len(readers) > 1 {
 					k := arg % len(readers)
@@ -396,10 +428,12 @@ func BenchmarkBuffer(b *testing.B) {
 			frame := make([]byte, 640) // 20 ms at 16 kHz
 			b.SetBytes(int64(len(frame)))
 			b.ReportAllocs()
+			at := int64(0)
 			for b.Loop() {
-				if buf.Write("c_1", frame) != nil {
+				if buf.Write("c_1", at, frame) != nil {
 					b.Fatal("dropped")
 				}
+				at += 320
 				for _, r := range rs {
 					r.Next(32_000, 32_000)
 				}

@@ -33,7 +33,7 @@ func (r *Reader) Next(most, least int) (Piece, bool) {
 	}
 	p := Piece{
 		Conversation: s.conversation,
-		Start:        (r.at - s.start) / SampleBytes,
+		Start:        (s.before + r.at - s.start) / SampleBytes,
 		Dropped:      saturate32(r.dropped),
 		PCM:          make([]byte, n),
 	}

@@ -84,8 +84,11 @@ func (d *decoder) list(k Key, label string, v value, each func(item value)) {
 
 // sample returns an item that the list k might have.
 func sample(k Key) string {
-	if len(k.Choices) > 0 {
+	switch {
+	case len(k.Choices) > 0:
 		return k.Choices[0]
+	case k.Path == natsURLs:
+		return "nats://10.0.0.1:4222"
 	}
 	return everyone
 }

@@ -36,8 +36,15 @@ var bad = []struct {
 	{"block_twice", []string{ // which of two would count is anybody's guess
 		`5:1: block pool is given twice; put its keys into the one on line 1`,
 	}},
+	{"block_inner_twice", []string{ // as for blocks at the top
+		`5:3: block nats is given twice; put its keys into the one on line 2`,
+	}},
+	{"block_inner_unknown", []string{ // a misspelt block within a block
+		`2:3: unknown block "conversation" in block retention; did you mean conversations? (known: conversations, outputs, dead_letters)`,
+		`5:3: unknown block "output" in block retention; did you mean outputs? (known: conversations, outputs, dead_letters)`,
+	}},
 	{"block_unknown", []string{ // a misspelt block would be ignored with all that is in it
-		`1:1: unknown block "conversations"; did you mean conversation? (known: pool, conversation, stream, audio, app)`,
+		`1:1: unknown block "conversations"; did you mean conversation? (known: pool, conversation, stream, audio, jobs, replay, retention, store, app)`,
 	}},
 	{"block_with_name", []string{ // only apps are named
 		`1:6: block pool takes no name; write pool { … }`,
@@ -168,6 +175,12 @@ var bad = []struct {
 	}},
 	{"module_missing", []string{ // an app is nothing without its module
 		`1:1: app "a": module is missing; add module = "build/apps/keywords.wasm"`,
+	}},
+	{"nats_urls", []string{ // only addresses of NATS servers; passwords are not repeated
+		`3:13: store.nats.urls: "http://nats.example.org": scheme "http" is not nats or tls; write one such as "nats://10.0.0.1:4222" or "tls://nats.example.org:4222"`,
+		`3:40: store.nats.urls: "nats.example.org:4222" is not the address of a NATS server; write one such as "nats://10.0.0.1:4222" or "tls://nats.example.org:4222"`,
+		`3:65: store.nats.urls: "nats://me:xxxxx@10.0.0.1/x": an address of a NATS server ends after the port; write one such as "nats://10.0.0.1:4222" or "tls://nats.example.org:4222"`,
+		`3:96: store.nats.urls: expected text such as "nats://10.0.0.1:4222", got number 4222; write the item in quotes`,
 	}},
 	{"null_value", []string{ // HCL has null, configurations do not
 		`1:9: drain: expected a duration such as "20s", got null; write a value, or leave the key out for its default`,

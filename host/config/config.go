@@ -36,6 +36,10 @@ type Config struct {
 	Conversation Conversation
 	Stream       Stream
 	Audio        Audio
+	Jobs         Jobs
+	Replay       Replay
+	Retention    Retention
+	Store        Store
 	Apps         []App // in the file's order
 
 	// Pos says where each value outside app blocks came from, by the key's
@@ -69,6 +73,44 @@ type Stream struct {
 // Audio bounds the audio kept for apps that receive it.
 type Audio struct {
 	BufferBytes int64 // audio waiting for the slowest app of one session
+}
+
+// Jobs says how often an app's work on a completed conversation is tried.
+type Jobs struct {
+	Attempts int           // in all, where another attempt may help
+	Over     time.Duration // from the first to the last of them
+}
+
+// Replay says which invocations are recorded, to be run again elsewhere.
+type Replay struct {
+	KeepBytes int64 // of recordings; the oldest go; 0 records nothing
+	OneIn     int   // besides failures, one invocation in so many; 0 is none
+}
+
+// Retention bounds what is kept of what is done. The oldest goes first.
+type Retention struct {
+	Conversations Kept // completed ones, with all that belongs to them
+	Outputs       Kept // what apps made of them
+	DeadLetters   Kept // work that was given up
+}
+
+// Kept bounds one kind of thing. Zeros are no bound.
+type Kept struct {
+	Age   time.Duration
+	Bytes int64 // on disk
+}
+
+// Store says where conversations are kept.
+type Store struct {
+	NATS NATS // with URLs, a cluster in the place of the data directory
+}
+
+// NATS is a NATS cluster with JetStream that several hosts share.
+type NATS struct {
+	URLs        []string // nats:// or tls://
+	Credentials string   // path of a .creds file; empty: none
+	CA          string   // path of the certificates that the servers' are checked with; empty: the system's
+	Replicas    int      // of every stream
 }
 
 // App is one app block.

@@ -65,6 +65,13 @@ func (d *decoder) across(c *Config) {
 			formatDuration(c.Stream.PongTimeout), formatDuration(c.Stream.PingInterval)),
 			"make the timeout twice the interval or more")
 	}
+	if n := c.Store.NATS; len(n.URLs) == 0 {
+		for path, set := range map[string]string{"store.nats.credentials": n.Credentials, "store.nats.ca": n.CA} {
+			if set != "" {
+				d.warn(c.Pos[path], path+" has no effect without "+natsURLs, "name the cluster's servers, or remove it")
+			}
+		}
+	}
 	if c.Pool.PerApp > c.Pool.Workers {
 		d.warn(c.Pos["pool.per_app"], fmt.Sprintf("pool.per_app (%d) is above pool.workers (%d), so that one app may take the whole pool", c.Pool.PerApp, c.Pool.Workers),
 			"set it below workers, or to 0 for a quarter of them")
@@ -121,6 +128,22 @@ func (d *decoder) decode(k Key, label string, v value, dst any) bool {
 			return false
 		}
 		return d.bounded(k, label, v, n, dst)
+	case List:
+		items := dst.(*[]string)
+		*items = nil
+		if untyped {
+			v = v.split()
+		}
+		d.list(k, label, v, func(item value) {
+			if k.Path == natsURLs {
+				if what, do := checkNATS(item.Text); what != "" {
+					d.fault(item.Pos, label+": "+what, do)
+					return
+				}
+			}
+			*items = append(*items, item.Text)
+		})
+		return true
 	}
 	panic("config: key " + k.Path + " has no kind") // a mistake in the table
 }
@@ -135,6 +158,9 @@ func (d *decoder) word(k Key, label string, v value) (string, bool) {
 			return "", false
 		}
 	case Path:
+		if s == "" && k.Default == `""` {
+			return "", true
+		}
 		if strings.TrimSpace(s) == "" || strings.ContainsRune(s, 0) {
 			d.fault(v.Pos, fmt.Sprintf("%s: %s is not a path", label, v.got()), "write one, such as "+k.example())
 			return "", false

@@ -54,31 +54,46 @@ func (p *parser) Unmarshal(src []byte) (map[string]any, error) {
 		if !p.known(b, "", "") {
 			continue
 		}
-		at := p.at(b.TypeRange)
 		if b.Type == appPath {
 			if app, ok := p.app(b); ok {
 				appBlocks = append(appBlocks, app)
 			}
 			continue
 		}
-		if len(b.Labels) > 0 {
-			p.fault(p.at(b.LabelRanges[0]), fmt.Sprintf("block %s takes no name", b.Type), "write "+b.Type+" { … }")
+		if p.once(b, "", seen) {
+			tree[b.Type] = p.block(b, b.Type)
 		}
-		if first, ok := seen[b.Type]; ok {
-			p.fault(at, fmt.Sprintf("block %s is given twice", b.Type),
-				fmt.Sprintf("put its keys into the one on line %d", first.Line))
-			continue
-		}
-		seen[b.Type] = at
-		keys := map[string]any{}
-		p.attributes(b.Body, b.Type, "", func(name string, v value) { keys[name] = v })
-		for _, inner := range b.Body.Blocks {
-			p.known(inner, b.Type, "")
-		}
-		tree[b.Type] = keys
 	}
 	tree[appPath] = appBlocks
 	return tree, nil
+}
+
+// block reads the keys of a block at path, and of the blocks in it.
+func (p *parser) block(b *hclsyntax.Block, path string) map[string]any {
+	keys := map[string]any{}
+	p.attributes(b.Body, path, "", func(name string, v value) { keys[name] = v })
+	seen := map[string]Pos{}
+	for _, inner := range b.Body.Blocks {
+		if p.known(inner, path, "") && p.once(inner, "", seen) {
+			keys[inner.Type] = p.block(inner, path+"."+inner.Type)
+		}
+	}
+	return keys
+}
+
+// once reports a block that has a name, and, by false, one that is there twice.
+func (p *parser) once(b *hclsyntax.Block, label string, seen map[string]Pos) bool {
+	at := p.at(b.TypeRange)
+	if len(b.Labels) > 0 {
+		p.fault(p.at(b.LabelRanges[0]), fmt.Sprintf("%sblock %s takes no name", label, b.Type), "write "+b.Type+" { … }")
+	}
+	if first, ok := seen[b.Type]; ok {
+		p.fault(at, fmt.Sprintf("%sblock %s is given twice", label, b.Type),
+			fmt.Sprintf("put its keys into the one on line %d", first.Line))
+		return false
+	}
+	seen[b.Type] = at
+	return true
 }
 
 // Marshal is there for the interface: a configuration is never written.
@@ -105,18 +120,9 @@ func (p *parser) app(b *hclsyntax.Block) (appBlock, bool) {
 	p.attributes(b.Body, appPath, label, func(name string, v value) { app.Values[name] = v })
 	seen := map[string]Pos{}
 	for _, inner := range b.Body.Blocks {
-		if !p.known(inner, appPath, label) {
+		if !p.known(inner, appPath, label) || !p.once(inner, label, seen) {
 			continue
 		}
-		if len(inner.Labels) > 0 {
-			p.fault(p.at(inner.LabelRanges[0]), fmt.Sprintf("%sblock %s takes no name", label, inner.Type), "write "+inner.Type+" { … }")
-		}
-		if first, ok := seen[inner.Type]; ok {
-			p.fault(p.at(inner.TypeRange), fmt.Sprintf("%sblock %s is given twice", label, inner.Type),
-				fmt.Sprintf("put its keys into the one on line %d", first.Line))
-			continue
-		}
-		seen[inner.Type] = p.at(inner.TypeRange)
 		path := appPath + "." + inner.Type
 		p.attributes(inner.Body, path, label, func(name string, v value) { app.Values[inner.Type+"."+name] = v })
 		for _, deeper := range inner.Body.Blocks {

@@ -50,6 +50,8 @@ const (
 	appState    = "app.state"
 	appSettings = "app.settings"
 
+	natsURLs = "store.nats.urls"
+
 	maxAppName = 64
 )
 
@@ -130,6 +132,62 @@ var keys = []Key{
 		Path: "audio.buffer", Kind: Size, Default: `"4MiB"`, Min: 64 * kib, Max: gib,
 		Doc:  "Audio of one session that may wait for the slowest app that receives it; beyond it the oldest is dropped, counted and told to the client. Without such an app nothing is buffered.",
 		host: func(c *Config) any { return &c.Audio.BufferBytes },
+	}, {
+		Path: "jobs.attempts", Kind: Whole, Unit: "attempts", Default: `5`, Min: 1, Max: 20,
+		Doc:  "How often an app's work on a completed conversation is tried before it becomes a dead letter, where another attempt may help. After a trap, spent fuel or too much memory it is tried twice.",
+		host: func(c *Config) any { return &c.Jobs.Attempts },
+	}, {
+		Path: "jobs.over", Kind: Duration, Default: `"10m"`, Min: second, Max: 24 * hour,
+		Doc:  "The time from the first of these attempts to the last. The waits between them grow fourfold each.",
+		host: func(c *Config) any { return &c.Jobs.Over },
+	}, {
+		Path: "replay.keep", Kind: Size, Default: `"64MiB"`, Min: 0, Max: 64 * gib,
+		Doc:  "Disk for recordings of invocations that failed, which `auricle app run -replay` runs again. The oldest go first. They hold what was said. 0 records nothing.",
+		host: func(c *Config) any { return &c.Replay.KeepBytes },
+	}, {
+		Path: "replay.one_in", Kind: Whole, Unit: "invocations", Default: `0`, Min: 0, Max: 1_000_000_000,
+		Doc:  "Besides failures, record one invocation in so many. 0 records none.",
+		host: func(c *Config) any { return &c.Replay.OneIn },
+	}, {
+		Path: "retention.conversations.age", Kind: Duration, Default: `"0s"`, Min: 0, Max: 87_600 * hour,
+		Doc:  "Completed conversations older than this are removed, with all that belongs to them. 0s keeps them.",
+		host: func(c *Config) any { return &c.Retention.Conversations.Age },
+	}, {
+		Path: "retention.conversations.size", Kind: Size, Default: `"32GiB"`, Min: 0, Max: 65_536 * gib,
+		Doc:  "Disk for completed conversations; beyond it the oldest are removed. 0 is no limit.",
+		host: func(c *Config) any { return &c.Retention.Conversations.Bytes },
+	}, {
+		Path: "retention.outputs.age", Kind: Duration, Default: `"0s"`, Min: 0, Max: 87_600 * hour,
+		Doc:  "What apps made of conversations is removed when it is older than this. 0s keeps it as long as its conversation.",
+		host: func(c *Config) any { return &c.Retention.Outputs.Age },
+	}, {
+		Path: "retention.outputs.size", Kind: Size, Default: `"16GiB"`, Min: 0, Max: 65_536 * gib,
+		Doc:  "Disk for what apps made of conversations; beyond it the oldest is removed. 0 is no limit.",
+		host: func(c *Config) any { return &c.Retention.Outputs.Bytes },
+	}, {
+		Path: "retention.dead_letters.age", Kind: Duration, Default: `"720h"`, Min: 0, Max: 87_600 * hour,
+		Doc:  "Dead letters older than this are removed. 0s keeps them.",
+		host: func(c *Config) any { return &c.Retention.DeadLetters.Age },
+	}, {
+		Path: "retention.dead_letters.size", Kind: Size, Default: `"1GiB"`, Min: 0, Max: 65_536 * gib,
+		Doc:  "Disk for dead letters; beyond it the oldest are removed. 0 is no limit.",
+		host: func(c *Config) any { return &c.Retention.DeadLetters.Bytes },
+	}, {
+		Path: natsURLs, Kind: List, Default: `[]`,
+		Doc:  "Servers of a NATS cluster with JetStream, such as \"nats://10.0.0.1:4222\", that several hosts share in the place of data_dir. Empty: conversations are kept in data_dir.",
+		host: func(c *Config) any { return &c.Store.NATS.URLs },
+	}, {
+		Path: "store.nats.credentials", Kind: Path, Default: `""`,
+		Doc:  "The credentials file (.creds) for the cluster; empty: none. Relative to this file's directory.",
+		host: func(c *Config) any { return &c.Store.NATS.Credentials },
+	}, {
+		Path: "store.nats.ca", Kind: Path, Default: `""`,
+		Doc:  "Certificates (PEM) that the cluster's are checked with; empty: the system's. Relative to this file's directory.",
+		host: func(c *Config) any { return &c.Store.NATS.CA },
+	}, {
+		Path: "store.nats.replicas", Kind: Whole, Unit: "replicas", Default: `3`, Min: 1, Max: 5,
+		Doc:  "How many of the cluster's servers keep each record. With 3, one server may be lost.",
+		host: func(c *Config) any { return &c.Store.NATS.Replicas },
 	}, {
 		Path: appModule, Kind: Path, Required: true,
 		Doc: "The app's WebAssembly file. Relative to this file's directory.",
@@ -221,6 +279,9 @@ func (k Key) example() string {
 	case Digest:
 		return `"` + strings.Repeat("0", 8) + `…"`
 	case List:
+		if k.Path == natsURLs {
+			return `["nats://10.0.0.1:4222"]`
+		}
 		return `["transcript", "notify"]`
 	case Object:
 		return `{ words = ["budget"] }`

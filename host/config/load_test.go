@@ -31,7 +31,14 @@ func TestDefaults(t *testing.T) {
 			MaxMessageBytes: 1 << 20, OutputQueueBytes: 1 << 20,
 			StartTimeout: 10 * time.Second, PingInterval: 20 * time.Second, PongTimeout: 40 * time.Second,
 		},
-		Audio: config.Audio{BufferBytes: 4 << 20},
+		Audio:  config.Audio{BufferBytes: 4 << 20},
+		Jobs:   config.Jobs{Attempts: 5, Over: 10 * time.Minute},
+		Replay: config.Replay{KeepBytes: 64 << 20},
+		Retention: config.Retention{
+			Conversations: config.Kept{Bytes: 32 << 30}, Outputs: config.Kept{Bytes: 16 << 30},
+			DeadLetters: config.Kept{Age: 720 * time.Hour, Bytes: 1 << 30},
+		},
+		Store: config.Store{NATS: config.NATS{Replicas: 3}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -66,7 +73,16 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 			MaxMessageBytes: 65536, OutputQueueBytes: 2 << 20,
 			StartTimeout: 90 * time.Second, PingInterval: 1500 * time.Millisecond, PongTimeout: 3 * time.Second,
 		},
-		Audio: config.Audio{BufferBytes: 64 << 10},
+		Audio:  config.Audio{BufferBytes: 64 << 10},
+		Jobs:   config.Jobs{Attempts: 3, Over: 30 * time.Second},
+		Replay: config.Replay{KeepBytes: 1 << 20, OneIn: 1000},
+		Retention: config.Retention{
+			Conversations: config.Kept{Age: 48 * time.Hour, Bytes: 1 << 30}, Outputs: config.Kept{Age: 24 * time.Hour, Bytes: 0},
+			DeadLetters: config.Kept{Age: 0, Bytes: 1 << 20},
+		},
+		Store: config.Store{NATS: config.NATS{
+			URLs: []string{"nats://10.0.0.1:4222", "tls://nats.example.org"}, Credentials: "testdata/good/auricle.creds", CA: "/etc/ssl/nats.pem", Replicas: 1,
+		}},
 		Apps: []config.App{{
 			Name: "notes.summary_2-b", Module: "testdata/apps/notes.wasm",
 			SHA256:   "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -76,19 +92,19 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 			Settings: json.RawMessage(settings),
 			Limits:   config.AppLimits{Fuel: 50_000_000, Wall: 250 * time.Millisecond, MemoryBytes: 32 << 20},
 			Pos: config.AppPos{
-				Block: at(28, 1), Module: at(29, 12), SHA256: at(30, 12), Grant: at(31, 12), Users: at(32, 12), State: at(33, 12), Settings: at(34, 14),
-				Grants: []config.Pos{at(31, 13), at(31, 29)},
+				Block: at(64, 1), Module: at(65, 12), SHA256: at(66, 12), Grant: at(67, 12), Users: at(68, 12), State: at(69, 12), Settings: at(70, 14),
+				Grants: []config.Pos{at(67, 13), at(67, 29)},
 				Setting: map[string]config.Pos{
-					"": at(34, 14), "/words": at(35, 17), "/words/0": at(35, 18), "/words/1": at(35, 28),
-					"/a~1b~0c": at(36, 17), "/a~1b~0c/deep": at(36, 26), "/a~1b~0c/deep/0": at(36, 27),
-					"/a~1b~0c/deep/1": at(36, 33), "/a~1b~0c/deep/2": at(36, 39),
-					"/big": at(37, 17), "/text": at(38, 17), "/true": at(42, 17), "/escaped": at(43, 17), "/nothing": at(44, 17),
+					"": at(70, 14), "/words": at(71, 17), "/words/0": at(71, 18), "/words/1": at(71, 28),
+					"/a~1b~0c": at(72, 17), "/a~1b~0c/deep": at(72, 26), "/a~1b~0c/deep/0": at(72, 27),
+					"/a~1b~0c/deep/1": at(72, 33), "/a~1b~0c/deep/2": at(72, 39),
+					"/big": at(73, 17), "/text": at(74, 17), "/true": at(78, 17), "/escaped": at(79, 17), "/nothing": at(80, 17),
 				},
 			},
 		}, {
 			Name: "bare", Module: "/opt/bare.wasm", Users: []string{"*"}, State: "fresh",
 			Pos: config.AppPos{
-				Block: at(54, 1), Module: at(54, 23), SHA256: at(54, 1), Grant: at(54, 1), Users: at(54, 1), State: at(54, 1), Settings: at(54, 1),
+				Block: at(90, 1), Module: at(90, 23), SHA256: at(90, 1), Grant: at(90, 1), Users: at(90, 1), State: at(90, 1), Settings: at(90, 1),
 			},
 		}},
 	}
@@ -292,6 +308,17 @@ func TestSettingAtFindsTheNearestPlace(t *testing.T) {
 		if got := c.Apps[row.app].Pos.SettingAt(row.pointer).String(); got != row.want {
 			t.Errorf("app %d, %q: %s, want %s", row.app, row.pointer, got, row.want)
 		}
+	}
+}
+
+func TestNATSFromTheEnvironment(t *testing.T) {
+	c, ps := load("", "AURICLE_STORE_NATS_URLS=nats://a:4222, tls://b", "AURICLE_STORE_NATS_REPLICAS=1")
+	if len(ps) > 0 || !slices.Equal(c.Store.NATS.URLs, []string{"nats://a:4222", "tls://b"}) || c.Store.NATS.Replicas != 1 {
+		t.Errorf("got %+v, %v", c.Store.NATS, ps)
+	}
+	_, ps = load("store {\n nats {\n  ca = \"x.pem\"\n }\n}\n")
+	if want := `conf/config.hcl:3:8: warning: store.nats.ca has no effect without store.nats.urls; name the cluster's servers, or remove it`; len(ps) != 1 || ps[0].String() != want {
+		t.Errorf("got %v, want %s", ps, want)
 	}
 }
 

@@ -72,8 +72,7 @@ func TestShippedFileDocumentsEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range config.Reference() {
-		name := k.Path[strings.LastIndexByte(k.Path, '.')+1:]
-		at := regexp.MustCompile(`(?m)^ *(# )?` + name + ` *=`).FindIndex(text)
+		at := locate(text, k.Path)
 		if at == nil {
 			t.Errorf("%s is not there", k.Path)
 			continue
@@ -115,6 +114,26 @@ func TestShippedFileDocumentsEveryKey(t *testing.T) {
 	if !reflect.DeepEqual(bare, full) {
 		t.Errorf("what is commented out is not the default:\n%+v\n%+v", full, bare)
 	}
+}
+
+// locate returns where the key at path stands, commented out or not: nil when
+// it does not.
+func locate(text []byte, path string) []int {
+	blocks := strings.Split(path, ".")
+	name := blocks[len(blocks)-1]
+	from := 0
+	for _, b := range blocks[:len(blocks)-1] {
+		at := regexp.MustCompile(`(?m)^ *` + b + `( "[a-z]+")? \{`).FindIndex(text[from:])
+		if at == nil {
+			return nil
+		}
+		from += at[1]
+	}
+	at := regexp.MustCompile(`(?m)^ *(# )?` + name + ` *=`).FindIndex(text[from:])
+	if at == nil {
+		return nil
+	}
+	return []int{from + at[0], from + at[1]}
 }
 
 // commentBefore returns the comment at the end of text, on one line.

@@ -50,6 +50,18 @@ const (
 	fromFlag
 )
 
+// split returns text from the environment or a flag, "a,b", as a list.
+func (v value) split() value {
+	text := strings.Trim(v.Text, "[]") // a default, or what someone took from a file
+	v.Form = formList
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.Trim(strings.TrimSpace(item), `"`); item != "" {
+			v.Items = append(v.Items, value{Form: formString, Text: item, Pos: v.Pos, Origin: v.Origin})
+		}
+	}
+	return v
+}
+
 // got describes v in a problem's words: what was found instead.
 func (v value) got() string {
 	switch v.Form {

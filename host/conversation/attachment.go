@@ -37,8 +37,8 @@ func (a *Attachment) Audio(frame []byte) error {
 	if len(frame)%s.frameBytes != 0 {
 		return refuse(CodeHalfSample, 0, "a frame of %d bytes is not whole samples: send a multiple of %d bytes (%s); the frame was not taken", len(frame), s.frameBytes, *s.request.Audio)
 	}
-	pcm := frame
-	if s.wantsAudio {
+	pcm, wanted := frame, s.boxes.WantsAudio()
+	if wanted {
 		var err error
 		if pcm, err = s.request.Audio.AppendMono(a.scratch[:0], frame); err != nil {
 			return refuse(CodeHalfSample, 0, "%v; the frame was not taken", err)
@@ -61,12 +61,13 @@ func (a *Attachment) Audio(frame []byte) error {
 	if len(s.current.entries) == 0 {
 		s.current.quietSince = now
 	}
+	start := s.current.samples(s.request.Audio)
 	s.current.audioBytes += int64(len(frame))
 	s.audioBytes += int64(len(frame))
 	s.owner.metrics.audioReceived.Add(float64(len(frame)))
 	s.ackSoon()
-	if s.wantsAudio {
-		s.boxes.Audio(s.current.head.ID, pcm)
+	if wanted {
+		s.boxes.Audio(s.current.head.ID, start, pcm)
 	} else {
 		s.owner.metrics.audioDiscarded.Add(float64(len(frame)))
 	}

@@ -39,7 +39,7 @@ type Mailboxes interface {
 	Apps() []*apps.App
 	WantsAudio() bool
 	Transcript(t event.Transcript)
-	Audio(conversation string, pcm []byte)
+	Audio(conversation string, start int64, pcm []byte)
 	EndAudio(conversation string)
 	Close()
 }

@@ -247,6 +247,7 @@ type fakeMailboxes struct {
 	mu     sync.Mutex
 	got    []string // "transcript a,b", "audio 6", "complete", "close"
 	audio  []byte
+	starts []int64
 	whole  []event.Conversation
 	onCall func() // called in each call of Audio and Transcript
 }
@@ -285,13 +286,14 @@ func (b *fakeMailboxes) Transcript(t event.Transcript) {
 	b.note("transcript " + strings.Join(ids, ","))
 }
 
-func (b *fakeMailboxes) Audio(_ string, pcm []byte) {
+func (b *fakeMailboxes) Audio(_ string, start int64, pcm []byte) {
 	if b.onCall != nil {
 		b.onCall()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.audio = append(b.audio, pcm...)
+	b.starts = append(b.starts, start)
 }
 
 func (b *fakeMailboxes) EndAudio(string) { b.note("end audio") }
@@ -407,7 +409,7 @@ func (d *countingDispatcher) Open(dispatch.SessionOptions) conversation.Mailboxe
 func (d *countingDispatcher) Apps() []*apps.App                                   { return nil }
 func (d *countingDispatcher) WantsAudio() bool                                    { return d.wants }
 func (d *countingDispatcher) Transcript(event.Transcript)                         {}
-func (d *countingDispatcher) Audio(_ string, pcm []byte)                          { d.bytes += len(pcm) }
+func (d *countingDispatcher) Audio(_ string, _ int64, pcm []byte)                 { d.bytes += len(pcm) }
 func (d *countingDispatcher) EndAudio(string)                                     {}
 func (d *countingDispatcher) Close()                                              {}
 func (d *countingDispatcher) Complete(event.Conversation, []string, func(dispatch.Attempt)) <-chan struct{} {

@@ -61,7 +61,7 @@ func (s *session) begin(r event.Reason) {
 		s.silenceTimer.Stop()
 	}
 	s.tell().Conversation(c.head.ID, StateCompleting, nil)
-	if s.wantsAudio {
+	if s.boxes.WantsAudio() {
 		s.boxes.EndAudio(c.head.ID)
 	}
 	s.write()
@@ -73,6 +73,12 @@ func (c *conversation) audioMillis(f *audio.Format) int64 {
 		return 0
 	}
 	return c.earlierAudioMillis + f.Duration(c.audioBytes).Milliseconds()
+}
+
+// samples returns how much audio of format f the conversation has, in samples
+// of one channel.
+func (c *conversation) samples(f *audio.Format) int64 {
+	return c.earlierAudioMillis*int64(f.Rate)/1000 + c.audioBytes/int64(f.FrameBytes())
 }
 
 // armSilence has the silence looked at after d.

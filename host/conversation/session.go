@@ -43,7 +43,6 @@ type session struct {
 	request    StartRequest // of the stream that began it
 	frameBytes int          // of one sample of all channels; 0 without audio
 	boxes      Mailboxes
-	wantsAudio bool // an app of the user's holds audio
 
 	attached atomic.Pointer[Attachment] // nil without a stream; written with mu held, but by Wait
 
@@ -104,7 +103,6 @@ func (m *Sessions) newSession(id string, r StartRequest, restored bool) *session
 		s.frameBytes = r.Audio.FrameBytes()
 	}
 	s.boxes = m.o.Dispatch.Open(so)
-	s.wantsAudio = r.Audio != nil && s.boxes.WantsAudio()
 	return s
 }
 
@@ -164,7 +162,7 @@ func (s *session) audience() string {
 	switch {
 	case s.request.Audio == nil:
 		return "none"
-	case s.wantsAudio:
+	case s.boxes.WantsAudio():
 		return "buffered"
 	}
 	return "discarded"

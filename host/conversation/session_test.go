@@ -367,6 +367,14 @@ func TestAudioIsConvertedForTheAppsThatMayHaveIt(t *testing.T) {
 		if got := r.dispatch.last().audio; !slices.Equal(got, []byte{3, 0, 7, 0}) {
 			t.Errorf("got %v, want the mean of both channels", got)
 		}
+		// While no app wants it, it goes by, and counts.
+		r.dispatch.wantsAudio = false
+		ok(t, s.Audio(make([]byte, 40)))
+		r.dispatch.wantsAudio = true
+		ok(t, s.Audio([]byte{1, 0, 1, 0}))
+		if got := r.dispatch.last().starts; !slices.Equal(got, []int64{0, 12}) {
+			t.Errorf("frames from samples %v of the conversation, want 0 and 12", got)
+		}
 		if got := r.dispatch.last().o.Rate; got != 8000 {
 			t.Errorf("got rate %d", got)
 		}

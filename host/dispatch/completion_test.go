@@ -350,10 +350,10 @@ func TestAudioIsRejectedWhileTheBreakerIsOpenAndTheNextPieceSaysSo(t *testing.T)
 		var l listener
 		s := audioSession(d, &l)
 		defer s.Close()
-		s.Audio("c", pcm(0, 2000)) // two pieces and a half
+		s.Audio("c", 0, pcm(0, 2000)) // two pieces and a half
 		synctest.Wait()
 		time.Sleep(dispatch.BreakerOpenFor)
-		s.Audio("c", pcm(2000, 400))
+		s.Audio("c", 2000, pcm(2000, 400))
 		synctest.Wait()
 		ps := a.pieces(t)
 		if len(ps) != 1 || ps[0].Start != 1600 || ps[0].Dropped != 3200 {

@@ -20,6 +20,9 @@
 // events share that, conversation events included. It is given back when the
 // session is closed and the mailbox's last event has run.
 //
+// [Dispatcher.Replace] changes the apps while sessions are open. A lane, the
+// share of the pool that an app has by its name, outlasts the app's versions.
+//
 // Bounds and policies:
 //
 //	queue                     bound                                when full
@@ -36,7 +39,7 @@
 // app. Deliver, Gap and Complete's answer are called with no lock held.
 // Goroutines are the pool's; Drain waits for all of them.
 //
-// Lock order: mailbox.mu, then audio.Buffer's, then lane.mu, then tally.mu,
+// Lock order: Dispatcher.mu or Session.mu, then mailbox.mu, then audio.Buffer's, then lane.mu, then tally.mu,
 // stats.mu. None is held during an invocation or a callback.
 //
 // It may import host/apps, host/audio and plugins. It neither stores
@@ -47,7 +50,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,7 +84,6 @@ type Dispatcher struct {
 	log     hclog.Logger
 	options Options
 	pool    pond.Pool
-	lanes   []*lane // one for each app, in the configuration's order
 	metrics *metrics
 
 	ctx    context.Context // of every invocation
@@ -97,8 +98,10 @@ type Dispatcher struct {
 	drained   chan struct{}
 	drainErr  error // set before drained is closed
 
-	mu       sync.Mutex // guards sessions
+	mu       sync.Mutex // guards all below
 	sessions map[*Session]struct{}
+	lanes    []*lane          // one for each app, in the configuration's order; the slice itself is never changed
+	byName   map[string]*lane // these, and those of apps that were installed before
 }
 
 // callee is what a Dispatcher needs of an installed app; *apps.App is one.
@@ -122,11 +125,15 @@ func New(o Options) (*Dispatcher, error) {
 	if o.Apps == nil {
 		return nil, errors.New("dispatch: Options.Apps is nil")
 	}
-	var es []entry
-	for _, a := range o.Apps.All() {
-		es = append(es, entry{a.Name, a, a})
+	return open(o, entries(o.Apps.All()))
+}
+
+func entries(as []*apps.App) []entry {
+	es := make([]entry, len(as))
+	for i, a := range as {
+		es[i] = entry{a.Name, a, a}
 	}
-	return open(o, es)
+	return es
 }
 
 func open(o Options, es []entry) (*Dispatcher, error) {
@@ -157,15 +164,14 @@ func open(o Options, es []entry) (*Dispatcher, error) {
 		options:  o,
 		drained:  make(chan struct{}),
 		sessions: map[*Session]struct{}{},
+		byName:   map[string]*lane{},
 		metrics:  newMetrics(),
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	// The parent's queue has no bound of its own: it holds at most PerApp tasks
 	// of each subpool, and what a subpool has accepted must not be refused there.
 	d.pool = pond.NewPool(o.Workers)
-	for _, e := range es {
-		d.lanes = append(d.lanes, newLane(d, e))
-	}
+	d.replace(es, nil)
 	if o.Registerer != nil {
 		if err := d.metrics.register(o.Registerer, d); err != nil {
 			d.cancel()
@@ -188,11 +194,20 @@ func (d *Dispatcher) Room(app string) Room {
 	if d.draining.Load() {
 		return Room{Deferred: ReasonShutdown}
 	}
-	i := slices.IndexFunc(d.lanes, func(l *lane) bool { return l.name == app && l.app.Holds(event.CapConversation) })
-	if i < 0 {
+	d.mu.Lock()
+	l := d.byName[app]
+	d.mu.Unlock()
+	if l == nil || !l.now().app.Holds(event.CapConversation) {
 		return Room{Deferred: ReasonNotInstalled}
 	}
-	return d.lanes[i].room(time.Now())
+	return l.room(time.Now())
+}
+
+// current returns the lanes of the installed apps, in the configuration's order.
+func (d *Dispatcher) current() []*lane {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lanes
 }
 
 // missing answers for an app that a session does not have.

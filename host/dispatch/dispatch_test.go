@@ -322,7 +322,7 @@ func TestManyAtOnceAreRaceFreeAndInOrder(t *testing.T) {
 			for c := range 4 {
 				id := fmt.Sprintf("c%d", c)
 				for n := range 20 {
-					s.Audio(id, make([]byte, 800))
+					s.Audio(id, int64(400*n), make([]byte, 800))
 					s.Transcript(say(id, fmt.Sprint(n), "word"))
 				}
 				<-l.complete(s, id, "a", "b")

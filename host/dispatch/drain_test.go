@@ -28,7 +28,7 @@ func TestDrainRunsWhatWaitsAndTakesNoMore(t *testing.T) {
 		go func() { result <- d.Drain(t.Context()) }()
 		synctest.Wait()
 		s.Transcript(say("c", "2", "two"))
-		s.Audio("c", pcm(0, 800))
+		s.Audio("c", 0, pcm(0, 800))
 		want := []dispatch.Gap{
 			{App: "a", Kind: event.KindTranscript, Segments: 1, Reason: dispatch.ReasonShutdown},
 			{App: "a", Kind: event.KindAudio, Bytes: 1600, Reason: dispatch.ReasonShutdown},

@@ -12,6 +12,15 @@ func NewWith(o Options, names []string, callees []Callee) (*Dispatcher, error) {
 	return open(o, es)
 }
 
+// ReplaceWith is Replace with apps that tests make.
+func (d *Dispatcher) ReplaceWith(names []string, callees []Callee, retire func(Callee)) {
+	var es []entry
+	for i, c := range callees {
+		es = append(es, entry{name: names[i], app: c})
+	}
+	d.replace(es, func(e entry) { retire(e.app) })
+}
+
 // The bounds that tests go up to.
 const (
 	MaxPendingSegments      = maxPendingSegments

@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"runtime/debug"
@@ -16,27 +15,27 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// lane is one app's share of the Dispatcher: its bulkhead, its breaker and its
-// counts.
+// lane is one app's share of the Dispatcher: its bulkhead. It goes by the app's
+// name; its tenant changes when another version of the app is installed.
 type lane struct {
-	d *Dispatcher
-	entry
-	log   hclog.Logger
-	pool  pond.Pool // the bulkhead: PerApp tasks at once, Queue waiting
-	stats stats
+	d    *Dispatcher
+	name string
+	log  hclog.Logger
+	pool pond.Pool // the bulkhead: PerApp tasks at once, Queue waiting
+
+	tenant atomic.Pointer[tenant] // changed with mu held only
 
 	running, waiting atomic.Int64 // tasks on a worker, mailboxes waiting for one
 
 	mu       sync.Mutex // guards all below
 	overflow []*mailbox // wait for room in pool's queue, in order; each at most once
-	breaker  breaker
-	due      int // items that are due and wait in mailboxes, at most Options.Queue
+	due      int        // items that are due and wait in mailboxes, at most Options.Queue
 }
 
-func newLane(d *Dispatcher, e entry) *lane {
-	l := &lane{d: d, entry: e, log: d.log.Named(e.name)}
+// newLane returns a lane that is to be given a tenant.
+func newLane(d *Dispatcher, name string) *lane {
+	l := &lane{d: d, name: name, log: d.log.Named(name)}
 	l.pool = d.pool.NewSubpool(d.options.PerApp, pond.WithQueueSize(d.options.Queue), pond.WithNonBlocking(true))
-	l.stats.init(e.name, d.metrics)
 	return l
 }
 
@@ -106,23 +105,29 @@ func (l *lane) run(m *mailbox) {
 func (l *lane) protect(doing string, f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			l.stats.hostError()
+			l.now().stats.hostError()
 			l.log.Error("panic, a fault of the host's: please report it", "while", doing, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
 	}()
 	f()
 }
 
-// handle runs one event, if the breaker lets it.
+// handle runs one event, if the app may have it and the breaker lets it.
 func (l *lane) handle(w *work) {
 	if l.d.ctx.Err() != nil {
 		l.skip(w, ReasonShutdown)
 		return
 	}
+	t := l.enter()
+	defer l.leave(t)
+	if !t.gets(w.m.session.o.UID, w.kind) {
+		l.skip(w, ReasonNotInstalled)
+		return
+	}
 	l.mu.Lock()
 	now := time.Now()
-	ok, probe := l.breaker.admit(now)
-	until := l.breaker.next(now)
+	ok, probe := t.breaker.admit(now)
+	until := t.breaker.next(now)
 	l.mu.Unlock()
 	switch {
 	case ok:
@@ -133,22 +138,22 @@ func (l *lane) handle(w *work) {
 		l.answer(w.item, Attempt{Deferred: ReasonBreakerOpen, Until: until})
 		return
 	}
-	inv, err := l.invoke(w)
+	inv, err := l.invoke(t, w)
 	at := time.Now()
 	switch {
 	case err != nil:
-		l.settle(at, void, probe)
-		l.unjudged(w, err)
+		l.settle(t, at, void, probe)
+		l.unjudged(t, w, err)
 		return
 	case inv.Outcome == plugins.OK:
-		l.settle(at, good, probe)
+		l.settle(t, at, good, probe)
 	default:
-		l.settle(at, bad, probe)
+		l.settle(t, at, bad, probe)
 	}
-	l.stats.invocation(w.kind, &inv)
+	t.stats.invocation(w.kind, &inv)
 	l.say(inv)
 	if w.item != nil {
-		l.answer(w.item, Attempt{Invocation: inv})
+		l.answer(w.item, t.ran(inv))
 		return
 	}
 	if deliver := w.m.session.o.Deliver; deliver != nil {
@@ -157,28 +162,32 @@ func (l *lane) handle(w *work) {
 }
 
 // invoke calls the app. A panic, which is the host's fault, is an error.
-func (l *lane) invoke(w *work) (inv apps.Invocation, err error) {
+func (l *lane) invoke(t *tenant, w *work) (inv apps.Invocation, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			l.log.Error("panic, a fault of the host's: please report it", "while", "invoking", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
+	if w.m.tenant != t {
+		// What was kept is another version's.
+		w.m.state, w.m.tenant = w.m.state.Renew(), t
+	}
 	s := w.m.session
 	ev := apps.Event{Kind: w.kind, UID: s.o.UID, Session: s.o.ID, Conversation: w.conversation, State: &w.m.state}
 	if ev.Payload, err = w.payload(); err != nil {
 		return inv, err
 	}
-	return l.app.Invoke(l.d.ctx, ev)
+	return t.app.Invoke(l.d.ctx, ev)
 }
 
 // unjudged deals with an event whose invocation says nothing about the app.
-func (l *lane) unjudged(w *work, err error) {
+func (l *lane) unjudged(t *tenant, w *work, err error) {
 	if l.d.ctx.Err() != nil {
 		l.skip(w, ReasonShutdown)
 		return
 	}
-	l.stats.hostError()
+	t.stats.hostError()
 	l.log.Error("an event could not be run", "event", w.kind, "session", w.m.session.o.ID, "error", err)
 	if w.item == nil {
 		l.skip(w, ReasonHostError)
@@ -250,12 +259,8 @@ func (l *lane) answer(it *item, a Attempt) {
 // tell hands an Attempt to whom it is for.
 func (l *lane) tell(to *answers, a Attempt) {
 	a.App = l.name
-	if a.Deferred == "" && l.installed != nil {
-		sum := l.installed.Module.SHA256()
-		a.Module, a.Version = hex.EncodeToString(sum[:]), l.installed.Manifest.Version
-	}
 	if a.Deferred != "" {
-		l.stats.deferred(a.Deferred)
+		l.now().stats.deferred(a.Deferred)
 	}
 	l.protect("answering for a conversation", func() { to.call(a) })
 	to.give()
@@ -278,10 +283,10 @@ func (l *lane) say(inv apps.Invocation) {
 }
 
 // settle tells the breaker how an admitted invocation ended.
-func (l *lane) settle(now time.Time, v verdict, probe bool) {
+func (l *lane) settle(t *tenant, now time.Time, v verdict, probe bool) {
 	l.mu.Lock()
-	changed := l.breaker.settle(now, v, probe)
-	tripped := l.breaker.tripped
+	changed := t.breaker.settle(now, v, probe)
+	tripped := t.breaker.tripped
 	l.mu.Unlock()
 	switch {
 	case changed && tripped:
@@ -295,13 +300,14 @@ func (l *lane) settle(now time.Time, v verdict, probe bool) {
 func (l *lane) room(now time.Time) Room {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	b := &l.now().breaker
 	switch {
 	case l.due >= l.d.options.Queue:
 		return Room{Deferred: ReasonQueueFull}
-	case !l.breaker.tripped:
+	case !b.tripped:
 		return Room{Runs: l.d.options.PerApp}
 	}
-	if until := l.breaker.next(now); until.After(now) {
+	if until := b.next(now); until.After(now) {
 		return Room{Deferred: ReasonBreakerOpen, Until: until}
 	}
 	return Room{Runs: 1}

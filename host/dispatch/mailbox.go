@@ -16,22 +16,24 @@ const maxPendingConversations = 64
 // mailbox is the queue of one app in one session. Its events run in order and
 // one at a time: while scheduled, exactly one pool task exists for it.
 type mailbox struct {
-	lane       *lane
-	session    *Session
-	pieceBytes int // of one audio event; 0 without audio
+	lane    *lane
+	session *Session
 
-	mu        sync.Mutex // guards all below but state; never held across a callback or an invocation
-	queue     []*item    // in order
-	scheduled bool       // a task of the lane's is waiting or running for it
-	closed    bool       // its session is: what is due still runs, nothing new is taken
-	audio     bool       // queue holds an itemAudio
-	reader    *audio.Reader
-	lost      int64 // bytes taken from reader and dropped since the last audio event
-	over      bool  // nothing will run any more
+	mu         sync.Mutex // guards all below but tenant and state; never held across a callback or an invocation
+	queue      []*item    // in order
+	scheduled  bool       // a task of the lane's is waiting or running for it
+	closed     string     // why nothing new is taken, though what is due still runs: the Reason; "" while open
+	audio      bool       // queue holds an itemAudio
+	reader     *audio.Reader
+	pieceBytes int   // of one audio event
+	lost       int64 // bytes taken from reader and dropped since the last audio event
+	over       bool  // nothing will run any more
 
-	// state is what the app keeps for the session. It belongs to the running
-	// task, and at the end to the one for whom ends is true, who closes it.
-	state apps.SessionState
+	// state is what the app, tenant, keeps for the session. Both belong to the
+	// running task, and at the end to the one for whom ends is true, who closes
+	// it.
+	state  apps.SessionState
+	tenant *tenant // nil before its first invocation
 }
 
 type itemKind int
@@ -143,8 +145,8 @@ func (it *item) gap(reason string) Gap {
 // holds m.mu.
 func (m *mailbox) refuses() string {
 	switch {
-	case m.closed:
-		return ReasonSessionClosed
+	case m.closed != "":
+		return m.closed
 	case m.lane.d.draining.Load():
 		return ReasonShutdown
 	}
@@ -162,7 +164,7 @@ func (m *mailbox) wake() {
 
 // queueAudio is wake without the scheduling. The caller holds m.mu.
 func (m *mailbox) queueAudio() {
-	if m.reader == nil || m.audio || m.closed || !m.reader.Ready(m.pieceBytes, m.pieceBytes) {
+	if m.reader == nil || m.audio || m.closed != "" || !m.reader.Ready(m.pieceBytes, m.pieceBytes) {
 		return
 	}
 	m.audio = true
@@ -183,7 +185,7 @@ func (m *mailbox) put(it *item) {
 // ends reports, once, that the session is closed and nothing of it will run
 // any more. The caller holds m.mu, and calls giveBack without it.
 func (m *mailbox) ends() bool {
-	if !m.closed || m.scheduled || m.over {
+	if m.closed == "" || m.scheduled || m.over {
 		return false
 	}
 	m.over = true
@@ -290,6 +292,9 @@ func (m *mailbox) pop() {
 
 // takeAudio takes the reader's next piece. The caller holds m.mu.
 func (m *mailbox) takeAudio() (work, bool) {
+	if m.reader == nil {
+		return work{}, false
+	}
 	p, ok := m.reader.Next(m.pieceBytes, m.pieceBytes)
 	if !ok {
 		return work{}, false
@@ -326,17 +331,18 @@ func (m *mailbox) finish() {
 	m.giveBack(over)
 }
 
-// close drops the realtime work that no completion waits for.
-func (m *mailbox) close() {
+// close takes nothing more, for reason, and drops the realtime work that no
+// completion waits for; all of it when the app is not installed any more.
+func (m *mailbox) close(reason string) {
 	m.mu.Lock()
-	m.closed = true
+	m.closed = reason
 	after := 0 // what stands behind the last event that is due
 	for i, it := range m.queue {
-		if it.due() {
+		if it.due() && reason != ReasonNotInstalled {
 			after = i + 1
 		}
 	}
-	gaps := m.dropTranscripts(after, ReasonSessionClosed)
+	gaps := m.dropTranscripts(after, reason)
 	gaps = append(gaps, m.closeReader()...)
 	over := m.ends()
 	m.mu.Unlock()
@@ -344,28 +350,58 @@ func (m *mailbox) close() {
 	m.giveBack(over)
 }
 
+// fit makes the mailbox what the app that is installed now needs: it gets the
+// buffer's audio in pieces of so many bytes, none if that is 0, and
+// transcripts or not. It returns what is dropped, which the caller tells.
+func (m *mailbox) fit(buffer *audio.Buffer, piece int, transcripts bool) []Gap {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var gaps []Gap
+	m.pieceBytes = piece
+	switch {
+	case piece == 0:
+		gaps = m.dropReader(ReasonNotInstalled)
+	case m.reader == nil:
+		m.reader = buffer.Add(m.lane.name)
+	}
+	if !transcripts {
+		gaps = append(gaps, m.dropTranscripts(0, ReasonNotInstalled)...)
+	}
+	return gaps
+}
+
 // closeReader gives the audio buffer back once the mailbox is closed and
 // nothing in it is due. The caller holds m.mu.
 func (m *mailbox) closeReader() []Gap {
-	if !m.closed || m.reader == nil {
+	if m.closed == "" {
 		return nil
 	}
 	for _, it := range m.queue {
-		if it.due() {
+		if it.due() && m.closed != ReasonNotInstalled {
 			return nil
 		}
 	}
+	return m.dropReader(m.closed)
+}
+
+// dropReader lets go of the audio that the app had still to get. The caller
+// holds m.mu.
+func (m *mailbox) dropReader(reason string) []Gap {
+	if m.reader == nil {
+		return nil
+	}
 	n := m.reader.Close()
+	m.reader = nil
 	if n == 0 {
 		return nil
 	}
-	return []Gap{{App: m.lane.name, Kind: event.KindAudio, Bytes: n, Reason: ReasonSessionClosed}}
+	return []Gap{{App: m.lane.name, Kind: event.KindAudio, Bytes: n, Reason: reason}}
 }
 
 // tell counts drops and tells the session of them. The caller holds no lock.
 func (m *mailbox) tell(gaps []Gap) {
 	for _, g := range gaps {
-		m.lane.stats.drop(g)
+		m.lane.now().stats.drop(g)
 		if m.session.o.Gap != nil {
 			m.lane.protect("telling of a gap", func() { m.session.o.Gap(g) })
 		}

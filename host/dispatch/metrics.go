@@ -88,16 +88,17 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(runningDesc, float64(pool.Running))
 	gauge(waitingDesc, float64(pool.Waiting))
 	gauge(bufferedDesc, float64(c.d.bufferedAudio()))
-	for _, l := range c.d.lanes {
+	for _, l := range c.d.current() {
 		l.mu.Lock()
 		open := 0.0
-		if l.breaker.tripped {
+		t := l.now()
+		if t.breaker.tripped {
 			open = 1
 		}
 		l.mu.Unlock()
 		gauge(breakerDesc, open, l.name)
-		if l.installed != nil && l.installed.State() == event.StateSession {
-			u := l.installed.Module.Usage()
+		if t.installed != nil && t.installed.State() == event.StateSession {
+			u := t.installed.Module.Usage()
 			gauge(sessionsDesc, float64(u.Sessions), l.name)
 			gauge(parkedDesc, float64(u.Parked), l.name)
 			gauge(stateDesc, float64(u.SessionBytes), l.name)

@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/auricle-dev/auricle/host/apps"
-	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
@@ -50,71 +50,46 @@ const (
 	ReasonSessionClosed = "session_closed" // the session closed before the event's turn came
 	ReasonShutdown      = "shutdown"       // the host is shutting down
 	ReasonHostError     = "host_error"     // the event could not be run, by no fault of the app's
-	ReasonNotInstalled  = "not_installed"  // the user has no such app, or it may not have conversations
+	ReasonNotInstalled  = "not_installed"  // the user has no such app, or it may not have such events
 )
 
 // Session is the Dispatcher's side of one session: a mailbox for each app that
-// its user has, and an audio buffer if one of them is to get audio. Close it.
+// its user has, and an audio buffer if one of them is to get audio. Both change
+// with Dispatcher.Replace. Close it.
 type Session struct {
-	d         *Dispatcher
-	o         SessionOptions
-	mailboxes []*mailbox
-	listeners []*mailbox    // those with a reader of buffer
-	buffer    *audio.Buffer // nil without a consumer
-	closed    atomic.Bool
+	d      *Dispatcher
+	o      SessionOptions
+	roster atomic.Pointer[roster] // changed with mu held only
+	closed atomic.Bool            // likewise
+
+	mu sync.Mutex // held while the roster or closed changes, and across no callback
 }
 
 // Open returns the session of a user, who has the apps that serve uid.
 func (d *Dispatcher) Open(o SessionOptions) *Session {
 	s := &Session{d: d, o: o}
-	for _, l := range d.lanes {
-		if !l.app.Serves(o.UID) {
-			continue
-		}
-		m := &mailbox{lane: l, session: s, state: apps.SessionState{Lost: o.Recovered}}
-		if o.Rate > 0 && l.app.Holds(event.CapAudio) {
-			if s.buffer == nil {
-				s.buffer = audio.NewBuffer(d.options.AudioBuffer)
-			}
-			m.reader = s.buffer.Add(l.name)
-			m.pieceBytes = pieceBytes(l.app.AudioPiece(), o.Rate)
-			s.listeners = append(s.listeners, m)
-		}
-		s.mailboxes = append(s.mailboxes, m)
-	}
+	s.roster.Store(&roster{})
 	d.mu.Lock()
+	defer d.mu.Unlock()
+	s.fit(d.lanes)
+	for _, m := range s.roster.Load().mailboxes {
+		m.state.Lost = o.Recovered
+	}
 	d.sessions[s] = struct{}{}
-	d.mu.Unlock()
 	return s
 }
 
-func pieceBytes(d time.Duration, rate int) int {
-	samples := int64(d) * int64(rate) / int64(time.Second)
-	return int(max(samples, 1)) * audio.SampleBytes
-}
-
-// Apps returns the apps of this session's user, in the configuration's order.
-func (s *Session) Apps() []*apps.App {
-	var as []*apps.App
-	for _, m := range s.mailboxes {
-		if m.lane.installed != nil {
-			as = append(as, m.lane.installed)
-		}
-	}
-	return as
-}
-
 // WantsAudio reports whether Audio keeps anything: the session has audio, and
-// an app of this user holds the audio capability.
-func (s *Session) WantsAudio() bool { return s.buffer != nil }
+// an app of this user holds the audio capability now. It is cheap.
+func (s *Session) WantsAudio() bool { return s.roster.Load().buffer != nil }
 
 // BufferedAudio returns the bytes of audio held now: 0, and no buffer exists,
 // when WantsAudio is false.
 func (s *Session) BufferedAudio() int64 {
-	if s.buffer == nil {
-		return 0
+	if b := s.roster.Load().buffer; b != nil {
+		return b.Buffered()
 	}
-	return s.buffer.Buffered()
+	return 0
 }
 
 // Transcript hands segments that are new or changed to each app that holds
@@ -129,8 +104,8 @@ func (s *Session) Transcript(t event.Transcript) {
 	if t.Language == "" {
 		t.Language = s.o.Language
 	}
-	for _, m := range s.mailboxes {
-		if m.lane.app.Holds(event.CapTranscript) {
+	for _, m := range s.roster.Load().mailboxes {
+		if m.lane.now().app.Holds(event.CapTranscript) {
 			m.putTranscript(t)
 		}
 	}
@@ -138,10 +113,11 @@ func (s *Session) Transcript(t event.Transcript) {
 
 // Audio hands the next audio of a conversation, mono s16le at
 // SessionOptions.Rate and whole samples, to each app that holds audio, in
-// pieces of the length it asks for. It copies pcm. It does nothing unless
-// WantsAudio.
-func (s *Session) Audio(conversation string, pcm []byte) {
-	if s.buffer == nil || len(pcm) == 0 {
+// pieces of the length it asks for. start is pcm's first sample, counted since
+// the conversation began. It copies pcm. It does nothing unless WantsAudio.
+func (s *Session) Audio(conversation string, start int64, pcm []byte) {
+	r := s.roster.Load()
+	if r.buffer == nil || len(pcm) == 0 {
 		return
 	}
 	if s.closed.Load() || s.d.draining.Load() {
@@ -149,19 +125,19 @@ func (s *Session) Audio(conversation string, pcm []byte) {
 		if !s.closed.Load() {
 			reason = ReasonShutdown
 		}
-		for _, m := range s.listeners {
+		for _, m := range r.listeners {
 			m.tell([]Gap{{App: m.lane.name, Kind: event.KindAudio, Bytes: int64(len(pcm)), Reason: reason}})
 		}
 		return
 	}
-	for _, drop := range s.buffer.Write(conversation, pcm) {
-		for _, m := range s.listeners {
+	for _, drop := range r.buffer.Write(conversation, start, pcm) {
+		for _, m := range r.listeners {
 			if m.lane.name == drop.Consumer {
 				m.tell([]Gap{{App: drop.Consumer, Kind: event.KindAudio, Bytes: drop.Bytes, Reason: ReasonBufferFull}})
 			}
 		}
 	}
-	for _, m := range s.listeners {
+	for _, m := range r.listeners {
 		m.wake()
 	}
 }
@@ -170,11 +146,12 @@ func (s *Session) Audio(conversation string, pcm []byte) {
 // of it goes to the apps though it is shorter than a piece. Complete and the
 // next conversation's audio do so too.
 func (s *Session) EndAudio(conversation string) {
-	if s.buffer == nil {
+	r := s.roster.Load()
+	if r.buffer == nil {
 		return
 	}
-	s.buffer.EndConversation(conversation)
-	for _, m := range s.listeners {
+	r.buffer.EndConversation(conversation)
+	for _, m := range r.listeners {
 		m.wake()
 	}
 }
@@ -194,22 +171,20 @@ func (s *Session) Complete(c event.Conversation, due []string, answer func(Attem
 	to := &answers{call: answer, done: make(chan struct{})}
 	to.due.Store(int64(1 + len(due))) // one is this call's own, given at the end
 	defer to.give()
-	if s.buffer != nil {
-		s.buffer.EndConversation(c.ID)
+	r := s.roster.Load()
+	if r.buffer != nil {
+		r.buffer.EndConversation(c.ID)
 	}
 	payload, err := json.Marshal(c)
 	for _, name := range due {
-		i := slices.IndexFunc(s.mailboxes, func(m *mailbox) bool {
-			return m.lane.name == name && m.lane.app.Holds(event.CapConversation)
-		})
-		if i < 0 {
+		m := r.named(name)
+		if m == nil || !m.lane.now().app.Holds(event.CapConversation) {
 			s.d.missing(to, name)
 			continue
 		}
-		m := s.mailboxes[i]
 		switch {
 		case err != nil:
-			m.lane.stats.hostError()
+			m.lane.now().stats.hostError()
 			m.lane.tell(to, Attempt{Deferred: ReasonHostError, Invocation: apps.Invocation{
 				ID: apps.NewInvocationID(), App: name, Kind: event.KindConversation,
 				UID: s.o.UID, Session: s.o.ID, Conversation: c.ID, At: time.Now(), Outcome: apps.Dropped,
@@ -224,7 +199,7 @@ func (s *Session) Complete(c event.Conversation, due []string, answer func(Attem
 			m.put(&item{kind: itemConversation, m: m, conversation: c.ID, payload: payload, answers: to})
 		}
 	}
-	for _, m := range s.mailboxes {
+	for _, m := range r.mailboxes {
 		if slices.Contains(due, m.lane.name) || !m.busy(c.ID) || !m.lane.take() {
 			continue
 		}
@@ -244,13 +219,16 @@ func (s *Session) Complete(c event.Conversation, due []string, answer func(Attem
 // are. Afterwards Transcript and Audio drop what they get. It does not wait for
 // what runs.
 func (s *Session) Close() {
-	if s.closed.Swap(true) {
+	s.mu.Lock()
+	again := s.closed.Swap(true)
+	s.mu.Unlock()
+	if again {
 		return
 	}
 	s.d.mu.Lock()
 	delete(s.d.sessions, s)
 	s.d.mu.Unlock()
-	for _, m := range s.mailboxes {
-		m.close()
+	for _, m := range s.roster.Load().mailboxes {
+		m.close(ReasonSessionClosed)
 	}
 }

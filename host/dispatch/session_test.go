@@ -134,16 +134,16 @@ func TestAudioComesInPiecesOfTheLengthAsked(t *testing.T) {
 		s := audioSession(d, &l)
 		defer s.Close()
 		for i := range 30 { // 600 ms in frames of 20 ms
-			s.Audio("c1", pcm(160*i, 160))
+			s.Audio("c1", int64(160*i), pcm(160*i, 160))
 			synctest.Wait()
 		}
-		s.Audio("c1", pcm(4800, 10))
+		s.Audio("c1", 4800, pcm(4800, 10))
 		synctest.Wait()
 		if got, want := s.BufferedAudio(), int64(2*(810)); got != want {
 			t.Errorf("%d bytes buffered, want what is due to the slower: %d", got, want)
 		}
 		<-l.complete(s, "c1", "fast", "slow")
-		s.Audio("c2", pcm(0, 800))
+		s.Audio("c2", 0, pcm(0, 800))
 		synctest.Wait()
 		type piece struct {
 			conversation string
@@ -191,7 +191,7 @@ func TestNoAudioBufferWithoutConsumer(t *testing.T) {
 		s := audioSession(d, &l)
 		defer s.Close()
 		frame := pcm(0, 1600)
-		if n := testing.AllocsPerRun(100, func() { s.Audio("c", frame) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { s.Audio("c", 0, frame) }); n != 0 {
 			t.Errorf("%v allocations a frame, want 0", n)
 		}
 		if s.WantsAudio() || s.BufferedAudio() != 0 || len(l.got()) != 0 {
@@ -214,7 +214,7 @@ func TestAudioBeyondTheBufferIsDroppedAndTold(t *testing.T) {
 		s := audioSession(d, &l)
 		defer s.Close()
 		for i := range 6 { // one runs, three fit, two are lost
-			s.Audio("c", pcm(800*i, 800))
+			s.Audio("c", int64(800*i), pcm(800*i, 800))
 			synctest.Wait()
 		}
 		if got := s.BufferedAudio(); got != 4800 {
@@ -258,14 +258,14 @@ func TestAudioStaysBufferedWhileTheQueueIsFull(t *testing.T) {
 		}
 		s := audioSession(d, &l)
 		defer s.Close()
-		s.Audio("c", pcm(0, 800))
+		s.Audio("c", 0, pcm(0, 800))
 		if got := s.BufferedAudio(); got != 1600 || len(l.got()) != 0 {
 			t.Fatalf("%d bytes buffered, gaps %v", got, l.got())
 		}
 		a.release <- plugins.OK
 		a.release <- plugins.OK
 		synctest.Wait()
-		s.Audio("c", pcm(800, 800))
+		s.Audio("c", 800, pcm(800, 800))
 		a.release <- plugins.OK
 		a.release <- plugins.OK
 		synctest.Wait()
@@ -283,7 +283,7 @@ func TestEndAudioGivesTheShortRest(t *testing.T) {
 		var l listener
 		s := audioSession(d, &l)
 		defer s.Close()
-		s.Audio("c", pcm(0, 100))
+		s.Audio("c", 0, pcm(0, 100))
 		s.EndAudio("c")
 		synctest.Wait()
 		if ps := a.pieces(t); len(ps) != 1 || len(ps[0].PCM) != 200 {
@@ -302,11 +302,11 @@ func TestCloseDropsRealtimeWorkAndTells(t *testing.T) {
 		s.Transcript(say("c", "1", "one"))
 		synctest.Wait()
 		s.Transcript(say("c", "2", "two"))
-		s.Audio("c", pcm(0, 100))
+		s.Audio("c", 0, pcm(0, 100))
 		s.Close()
 		s.Close() // a second one does nothing
 		s.Transcript(say("c", "3", "three"))
-		s.Audio("c", pcm(100, 50))
+		s.Audio("c", 100, pcm(100, 50))
 		a.release <- plugins.OK
 		synctest.Wait()
 		want := []dispatch.Gap{
@@ -335,9 +335,9 @@ func TestCloseKeepsWhatCameBeforeACompletion(t *testing.T) {
 		s.Transcript(say("c", "1", "one"))
 		synctest.Wait()
 		s.Transcript(say("c", "2", "two"))
-		s.Audio("c", pcm(0, 100))
+		s.Audio("c", 0, pcm(0, 100))
 		done := l.complete(s, "c", "both")
-		s.Audio("next", pcm(0, 60))
+		s.Audio("next", 0, pcm(0, 60))
 		s.Transcript(say("next", "1", "next"))
 		s.Close()
 		for range 4 {

@@ -149,7 +149,7 @@ func TestStateLastsUntilTheSessionsLastEvent(t *testing.T) {
 	s := d.Open(o)
 	s.Transcript(say("c", "1", "hello"))
 	got := []string{c.next(t)}
-	s.Audio("c", pcm(0, 800))
+	s.Audio("c", 0, pcm(0, 800))
 	got = append(got, c.next(t))
 	c.complete(s, event.Conversation{ID: "c"})
 	s.Close()

@@ -41,12 +41,14 @@ type PoolStats struct {
 
 // Stats returns every app's, in the configuration's order.
 func (d *Dispatcher) Stats() []AppStats {
-	out := make([]AppStats, len(d.lanes))
-	for i, l := range d.lanes {
+	lanes := d.current()
+	out := make([]AppStats, len(lanes))
+	for i, l := range lanes {
 		l.mu.Lock()
-		state := l.breaker.state(time.Now())
+		t := l.now()
+		state := t.breaker.state(time.Now())
 		l.mu.Unlock()
-		out[i] = l.stats.snapshot()
+		out[i] = t.stats.snapshot()
 		out[i].Running, out[i].Waiting, out[i].Breaker = int(l.running.Load()), int(l.waiting.Load()), state
 	}
 	return out
@@ -55,7 +57,7 @@ func (d *Dispatcher) Stats() []AppStats {
 // Pool returns the pool's numbers.
 func (d *Dispatcher) Pool() PoolStats {
 	p := PoolStats{Workers: d.options.Workers, Running: int(d.running.Load()), PeakRunning: int(d.peak.Load())}
-	for _, l := range d.lanes {
+	for _, l := range d.current() {
 		p.Waiting += int(l.waiting.Load())
 	}
 	return p

@@ -49,7 +49,7 @@ func TestModuleThatNeverReturnsHarmsOnlyItself(t *testing.T) {
 	const segments = 50
 	for i := range segments {
 		s.Transcript(say("c", fmt.Sprint(i), fmt.Sprint("word", i)))
-		s.Audio("c", pcm(160*i, 160))
+		s.Audio("c", int64(160*i), pcm(160*i, 160))
 	}
 	select {
 	case <-l.complete(s, "c", "spins", "echo"):

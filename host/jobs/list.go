@@ -14,6 +14,9 @@ import (
 	"github.com/auricle-dev/auricle/host/store"
 )
 
+// ErrNotFound is wrapped by Show's error when there is no such job.
+var ErrNotFound = errors.New("no such job")
+
 // The bounds of a Page.
 const (
 	MinPage = 1
@@ -101,7 +104,7 @@ func decodeCursor(cursor string) (key, error) {
 }
 
 // Show returns a job with all that is known of its last attempt. The error
-// wraps store.ErrNotFound when there is none.
+// wraps ErrNotFound when there is none.
 func (j *Jobs) Show(ctx context.Context, app, conversation string) (store.Job, error) {
 	recorded, err := j.o.Store.Jobs(ctx, conversation)
 	if err != nil {
@@ -112,7 +115,7 @@ func (j *Jobs) Show(ctx context.Context, app, conversation string) (store.Job, e
 			return job, nil
 		}
 	}
-	return store.Job{}, fmt.Errorf("%w: app %q has no job for conversation %.128q", store.ErrNotFound, app, conversation)
+	return store.Job{}, fmt.Errorf("%w: app %q, conversation %.128q", ErrNotFound, app, conversation)
 }
 
 // Retry has the jobs that f means run as soon as may be, with all their
@@ -186,7 +189,7 @@ func (j *Jobs) change(ctx context.Context, f Filter, do func(ctx context.Context
 				switch err := do(ctx, job, after, attempted); {
 				case err == nil:
 					n.Add(1)
-				case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrNotFound), errors.Is(err, errStale):
+				case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrNotFound), errors.Is(err, errStale), errors.Is(err, errGone):
 				default:
 					errsMu.Lock()
 					errs = append(errs, fmt.Errorf("app %q, conversation %s: %w", job.App, job.Conversation, err))

@@ -96,7 +96,7 @@ func TestShowHasTheLastAttempt(t *testing.T) {
 		if err != nil || job.Last == nil || job.Last.Fuel != 7 {
 			t.Errorf("%+v, %v", job, err)
 		}
-		if _, err := h.Show(t.Context(), "nobody", "c1"); !errors.Is(err, store.ErrNotFound) {
+		if _, err := h.Show(t.Context(), "nobody", "c1"); !errors.Is(err, jobs.ErrNotFound) {
 			t.Errorf("no such job: %v", err)
 		}
 	})

@@ -58,6 +58,9 @@ type backend struct {
 	stream map[string]jetstream.Stream // by name; not changed once open
 	closed chan struct{}               // closed when conn is, with all of its goroutines' callbacks
 
+	broken context.Context         // ends, with the cause, when the embedded server can't write any more
+	fail   context.CancelCauseFunc // ends it
+
 	maxMessage int // bytes of one message's body
 	minBatch   int // messages that are worth a batch
 }
@@ -100,6 +103,7 @@ func (o *Options) streams() []jetstream.StreamConfig {
 // makes or updates the streams. On an error nothing is left running.
 func openBackend(ctx context.Context, o *Options, log hclog.Logger) (*backend, error) {
 	b := &backend{link: newLink(), closed: make(chan struct{}), minBatch: minBatchEmbedded}
+	b.broken, b.fail = context.WithCancelCause(context.Background())
 	var opts []nats.Option
 	urls := ""
 	if o.NATS == nil {
@@ -214,6 +218,7 @@ func (b *backend) close() {
 		<-b.closed
 	}
 	b.link.broke()
+	b.fail(errInterrupted)
 	if b.server != nil {
 		b.server.stop()
 	}
@@ -228,6 +233,18 @@ func (b *backend) ready() error {
 	}
 	if !b.conn.IsConnected() {
 		return fmt.Errorf("the connection to the store's server is %s", b.conn.Status())
+	}
+	return nil
+}
+
+// sound returns why what a stream says it has may not be on the disk, or nil.
+// The error wraps ErrUnavailable.
+func (b *backend) sound(stream string) error {
+	if b.server == nil {
+		return nil
+	}
+	if err := b.server.soundStream(stream); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return nil
 }
@@ -252,10 +269,18 @@ func (b *backend) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	return answer, err
 }
 
-// publish sends m and returns the sequence under which it is stored.
+// publish sends m and returns the sequence under which it is stored. The error
+// wraps ErrUnavailable once the embedded server can't write any more: it then
+// gives no answers.
 func (b *backend) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(b.broken, func() { cancel(context.Cause(b.broken)) })()
 	answer, err := b.request(ctx, m)
 	if err != nil {
+		if cause := context.Cause(ctx); errors.Is(cause, ErrUnavailable) {
+			err = cause
+		}
 		return 0, err
 	}
 	var ack pubAck

@@ -297,6 +297,11 @@ func (c *committer) alone(w *write, attempt error) written {
 		switch {
 		case isMismatch(attempt):
 			last, err := b.fromLeader(w.ctx, c.stream, leaderRequest{LastFor: w.m.Subject})
+			// After a write that failed the server may tell of what it has in
+			// memory alone.
+			if err := b.sound(c.stream); err != nil {
+				return written{err: err}
+			}
 			switch {
 			case err != nil: // asked again
 			case last != nil && last.Header.Get(headerWrite) == w.id:
@@ -306,6 +311,8 @@ func (c *committer) alone(w *write, attempt error) written {
 			default:
 				return written{err: &conflict{last}}
 			}
+		case errors.Is(attempt, ErrUnavailable):
+			return written{err: attempt}
 		case errors.As(attempt, &api) && api.ErrorCode != codeNotAvailable:
 			return written{err: attempt}
 		}

@@ -39,7 +39,7 @@ func startEmbedded(ctx context.Context, dir string, log hclog.Logger) (*embedded
 	if err != nil {
 		return nil, fmt.Errorf("configuring the embedded server: %w", err)
 	}
-	e := &embedded{server: srv, log: &serverLogger{log: log}}
+	e := &embedded{server: srv, log: &serverLogger{log: log, alarm: make(chan struct{}, 1)}}
 	srv.SetLoggerV2(e.log, false, false, false)
 
 	// Ends when the server is up or has given up; Start reads through the

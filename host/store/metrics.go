@@ -37,6 +37,7 @@ type metrics struct {
 	streamMessages *prometheus.GaugeVec
 	streamLimit    *prometheus.GaugeVec
 	removed        *prometheus.CounterVec // by kind and reason
+	diskFree       prometheus.Gauge       // embedded server only
 
 	registerer prometheus.Registerer // nil until registered
 }
@@ -68,6 +69,10 @@ func newMetrics() *metrics {
 		streamBytes:    gauge("auricle_store_stream_bytes", "Size of what a stream holds, as of the last minute."),
 		streamMessages: gauge("auricle_store_stream_messages", "Messages that a stream holds, as of the last minute."),
 		streamLimit:    gauge("auricle_store_stream_limit_bytes", "Size beyond which the oldest of a stream is removed; 0 for none."),
+		diskFree: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "auricle_store_disk_free_bytes",
+			Help: "What is free on the disk of the data directory, as of the last second; 0 with a NATS cluster.",
+		}),
 		removed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "auricle_store_removed_total",
 			Help: "What was removed because it was older or more than is to be kept.",
@@ -91,7 +96,7 @@ func (m *metrics) committed(stream string, messages int, took time.Duration) {
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	cs := []prometheus.Collector{m.writes, m.errors, m.commitMessages, m.commitSeconds, m.streamBytes, m.streamMessages, m.streamLimit, m.removed}
+	cs := []prometheus.Collector{m.writes, m.errors, m.commitMessages, m.commitSeconds, m.streamBytes, m.streamMessages, m.streamLimit, m.removed, m.diskFree}
 	for _, q := range m.queue {
 		cs = append(cs, q)
 	}

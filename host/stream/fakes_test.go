@@ -132,11 +132,11 @@ type echoSession struct {
 
 func (e echo) Open(o dispatch.SessionOptions) conversation.Mailboxes { return &echoSession{o, e} }
 
-func (s *echoSession) Apps() []*apps.App                     { return nil }
-func (s *echoSession) WantsAudio() bool                      { return s.wantsAudio }
-func (s *echoSession) Audio(conversation string, pcm []byte) {}
-func (s *echoSession) EndAudio(conversation string)          {}
-func (s *echoSession) Close()                                {}
+func (s *echoSession) Apps() []*apps.App                                  { return nil }
+func (s *echoSession) WantsAudio() bool                                   { return s.wantsAudio }
+func (s *echoSession) Audio(conversation string, start int64, pcm []byte) {}
+func (s *echoSession) EndAudio(conversation string)                       {}
+func (s *echoSession) Close()                                             {}
 
 // invocation is one of echo's that has emitted data.
 func invocation(conversation, kind string, data any) apps.Invocation {

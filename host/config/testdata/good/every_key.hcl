@@ -25,6 +25,42 @@ stream {
 
 audio { buffer = "64KiB" }
 
+jobs {
+  attempts = 3
+  over     = "30s"
+}
+
+replay {
+  keep   = "1MiB"
+  one_in = 1000
+}
+
+retention {
+  conversations {
+    age  = "48h"
+    size = "1GiB"
+  }
+
+  outputs {
+    age  = "24h"
+    size = 0
+  }
+
+  dead_letters {
+    age  = "0s"
+    size = "1MiB"
+  }
+}
+
+store {
+  nats {
+    urls        = ["nats://10.0.0.1:4222", "tls://nats.example.org"]
+    credentials = "auricle.creds"
+    ca          = "/etc/ssl/nats.pem"
+    replicas    = 1
+  }
+}
+
 app "notes.summary_2-b" {
   module = "../apps/notes.wasm"
   sha256 = "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08"

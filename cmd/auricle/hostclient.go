@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// defaultHostURL is where a host answers HTTP when nothing else is configured.
+const defaultHostURL = "http://127.0.0.1:7080"
+
+// hostURLUsage is the usage of the flag -url.
+const hostURLUsage = "the host's `URL`, or host:port"
+
+const (
+	hostTimeout   = time.Minute // of one request
+	maxHostAnswer = 64 << 20    // bytes
+)
+
+// hostClient asks a running host over HTTP.
+type hostClient struct{ base *url.URL }
+
+// newHostClient takes the URL of a host: http or https, a host and maybe a
+// port; or host:port.
+func newHostClient(base string) (*hostClient, error) {
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, usagef("-url %q is not the URL of a host; write it like %s", base, defaultHostURL)
+	}
+	return &hostClient{&url.URL{Scheme: u.Scheme, Host: u.Host}}, nil
+}
+
+// get asks for what is at path, whose parts are escaped here.
+func (c *hostClient) get(ctx context.Context, values url.Values, into any, path ...string) error {
+	u := c.base.JoinPath(escaped(path)...)
+	u.RawQuery = values.Encode()
+	return c.do(ctx, http.MethodGet, u, nil, into)
+}
+
+// post sends body as JSON.
+func (c *hostClient) post(ctx context.Context, body, into any, path ...string) error {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, http.MethodPost, c.base.JoinPath(escaped(path)...), b, into)
+}
+
+func escaped(parts []string) []string {
+	out := make([]string, len(parts))
+	for i, p := range parts {
+		out[i] = url.PathEscape(p)
+	}
+	return out
+}
+
+// do makes a request and reads the JSON of its answer. Its errors say what to
+// do.
+func (c *hostClient) do(ctx context.Context, method string, u *url.URL, body []byte, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nothing listens at %s; is the host running? start it with \"auricle serve\"", c.base)
+	case err != nil:
+		return fmt.Errorf("asking the host: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s refused: %s", c.base, refusal(resp))
+	}
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxHostAnswer+1))
+	if err != nil {
+		return fmt.Errorf("reading the host's answer: %w", err)
+	}
+	if len(answer) > maxHostAnswer {
+		return fmt.Errorf("the answer of %s is larger than %s", c.base, megabytes(maxHostAnswer))
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("the answer of %s is not what an Auricle host says: %w", c.base, err)
+	}
+	return nil
+}

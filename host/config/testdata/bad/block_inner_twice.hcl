@@ -1,0 +1,7 @@
+store {
+  nats {
+    replicas = 1
+  }
+  nats {
+  }
+}

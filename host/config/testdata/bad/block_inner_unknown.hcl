@@ -1,0 +1,8 @@
+retention {
+  conversation {
+    age = "1h"
+  }
+  output {
+    age = "1h"
+  }
+}
