@@ -196,7 +196,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return fail(fmt.Errorf("opening the store %s: %w", o.place(), err))
 	}
 	s.use(b)
-	for _, stream := range []string{streamOpen, streamConversations, streamResults, streamJobs} {
+	for _, stream := range diskStreams {
 		s.committers[stream] = newCommitter(stream, s.name, s.connected, s.metrics)
 	}
 	if err := s.startIndex(ctx, b); err != nil {
