@@ -12,6 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/auricle-dev/auricle/host/api"
+	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/store"
 )
 
@@ -187,4 +191,39 @@ func TestRequestsThatDoNotSayWhichJobsChangeNothing(t *testing.T) {
 	if _, body := get(t, server, "GET", "/v1/jobs?state=dead"); strings.Count(body, `"state":"dead"`) != 6 {
 		t.Errorf("left: %s", body)
 	}
+}
+
+// noted keeps what an operator was understood to mean.
+type noted struct {
+	api.Jobs
+	f *jobs.Filter
+}
+
+func (n *noted) Drop(_ context.Context, f jobs.Filter) (int, error) {
+	n.f = &f
+	return 0, nil
+}
+
+// Whatever is sent, all jobs are meant only by who says so.
+func FuzzDropJobs(f *testing.F) {
+	for _, seed := range []string{`{"all":true}`, `{"app":"a"}`, `{"state":"dead","reason":"trap"}`, `{}`, `{"app":"a","app":""}`, `{"all":true,"app":"a"}`, `{"all":true}{`, "\xff", `{"app":"\ud800"}`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		n := &noted{}
+		r := httptest.NewRequest(http.MethodPost, "/v1/jobs/drop", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		api.New(api.Options{Jobs: n, Gatherer: prometheus.NewRegistry()}).ServeHTTP(w, r)
+		if (w.Code == http.StatusOK) != (n.f != nil) || w.Code >= 500 {
+			t.Fatalf("%q: status %d, dropped %v", body, w.Code, n.f)
+		}
+		if n.f == nil {
+			return
+		}
+		var said struct{ All bool }
+		if err := json.Unmarshal([]byte(body), &said); err != nil || said.All != (*n.f == jobs.Filter{}) {
+			t.Fatalf("%q was understood as %+v (%v)", body, *n.f, err)
+		}
+	})
 }
