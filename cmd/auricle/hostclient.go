@@ -21,12 +21,15 @@ const defaultHostURL = "http://127.0.0.1:7080"
 const hostURLUsage = "the host's `URL`, or host:port"
 
 const (
-	hostTimeout   = time.Minute // of one request
+	hostTimeout   = time.Minute // of one request, if nothing else is said
 	maxHostAnswer = 64 << 20    // bytes
 )
 
 // hostClient asks a running host over HTTP.
-type hostClient struct{ base *url.URL }
+type hostClient struct {
+	base    *url.URL
+	timeout time.Duration // of one request
+}
 
 // newHostClient takes the URL of a host: http or https, a host and maybe a
 // port; or host:port.
@@ -38,7 +41,7 @@ func newHostClient(base string) (*hostClient, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return nil, usagef("-url %q is not the URL of a host; write it like %s", base, defaultHostURL)
 	}
-	return &hostClient{&url.URL{Scheme: u.Scheme, Host: u.Host}}, nil
+	return &hostClient{&url.URL{Scheme: u.Scheme, Host: u.Host}, hostTimeout}, nil
 }
 
 // get asks for what is at path, whose parts are escaped here.
@@ -68,7 +71,7 @@ func escaped(parts []string) []string {
 // do makes a request and reads the JSON of its answer. Its errors say what to
 // do.
 func (c *hostClient) do(ctx context.Context, method string, u *url.URL, body []byte, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
 	if err != nil {
@@ -86,7 +89,7 @@ func (c *hostClient) do(ctx context.Context, method string, u *url.URL, body []b
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s refused: %s", c.base, refusal(resp))
+		return c.refused(resp)
 	}
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxHostAnswer+1))
 	if err != nil {
@@ -99,4 +102,23 @@ func (c *hostClient) do(ctx context.Context, method string, u *url.URL, body []b
 		return fmt.Errorf("the answer of %s is not what an Auricle host says: %w", c.base, err)
 	}
 	return nil
+}
+
+// refusedError is what a host answered instead of what it was asked for.
+type refusedError struct {
+	text     string
+	Problems []string // with its configuration, a line each
+}
+
+func (e *refusedError) Error() string { return e.text }
+
+func (c *hostClient) refused(resp *http.Response) error {
+	var e refusedError
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxHostAnswer))
+	if err == nil && json.Unmarshal(body, &e) != nil {
+		e.Problems = nil // it is no JSON of ours, as refusal says
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	e.text = fmt.Sprintf("%s refused: %s", c.base, refusal(resp))
+	return &e
 }
