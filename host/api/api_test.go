@@ -113,7 +113,7 @@ func complete(t *testing.T, s *store.Store, id, uid string) event.Conversation {
 		ID: id, UID: uid, Session: "s_1", StartedAt: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), CompletedAt: time.Date(2026, 3, 1, 12, 1, 0, 0, time.UTC),
 		Reason: event.ReasonEnd, Segments: []event.Segment{{ID: "1", Text: "<b>5 & 6</b>", End: 1}},
 	}
-	if err := s.Complete(t.Context(), c); err != nil {
+	if err := s.Complete(t.Context(), c, nil); err != nil {
 		t.Fatal(err)
 	}
 	return c
