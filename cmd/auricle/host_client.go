@@ -21,20 +21,15 @@ const defaultHostURL = "http://127.0.0.1:7080"
 const hostURLUsage = "the host's `URL`, or host:port"
 
 const (
-	hostTimeout   = 10 * time.Minute // of one request; the host bounds what it does for less
-	maxHostAnswer = 64 << 20         // bytes
+	hostTimeout   = time.Minute // of one request, if nothing else is said
+	maxHostAnswer = 64 << 20    // bytes
 )
 
-// hostRefusal is what a host answers instead of what was asked for.
-type hostRefusal struct {
-	what     string
-	Problems []string // of its configuration, a line each
-}
-
-func (r *hostRefusal) Error() string { return r.what }
-
 // hostClient asks a running host over HTTP.
-type hostClient struct{ base *url.URL }
+type hostClient struct {
+	base    *url.URL
+	timeout time.Duration // of one request
+}
 
 // newHostClient takes the URL of a host: http or https, a host and maybe a
 // port; or host:port.
@@ -46,7 +41,7 @@ func newHostClient(base string) (*hostClient, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return nil, usagef("-url %q is not the URL of a host; write it like %s", base, defaultHostURL)
 	}
-	return &hostClient{&url.URL{Scheme: u.Scheme, Host: u.Host}}, nil
+	return &hostClient{&url.URL{Scheme: u.Scheme, Host: u.Host}, hostTimeout}, nil
 }
 
 // get asks for what is at path, whose parts are escaped here.
@@ -76,7 +71,7 @@ func escaped(parts []string) []string {
 // do makes a request and reads the JSON of its answer. Its errors say what to
 // do.
 func (c *hostClient) do(ctx context.Context, method string, u *url.URL, body []byte, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
 	if err != nil {
@@ -93,6 +88,9 @@ func (c *hostClient) do(ctx context.Context, method string, u *url.URL, body []b
 		return fmt.Errorf("asking the host: %w", err)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return c.refused(resp)
+	}
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxHostAnswer+1))
 	if err != nil {
 		return fmt.Errorf("reading the host's answer: %w", err)
@@ -100,16 +98,27 @@ func (c *hostClient) do(ctx context.Context, method string, u *url.URL, body []b
 	if len(answer) > maxHostAnswer {
 		return fmt.Errorf("the answer of %s is larger than %s", c.base, megabytes(maxHostAnswer))
 	}
-	if resp.StatusCode != http.StatusOK {
-		r := &hostRefusal{what: fmt.Sprintf("%s refused: %s", c.base, refusal(resp.Status, answer))}
-		var more struct{ Problems []string }
-		if json.Unmarshal(answer, &more) == nil { // otherwise it is no host's
-			r.Problems = more.Problems
-		}
-		return r
-	}
 	if err := json.Unmarshal(answer, into); err != nil {
 		return fmt.Errorf("the answer of %s is not what an Auricle host says: %w", c.base, err)
 	}
 	return nil
+}
+
+// refusedError is what a host answered instead of what it was asked for.
+type refusedError struct {
+	text     string
+	Problems []string // with its configuration, a line each
+}
+
+func (e *refusedError) Error() string { return e.text }
+
+func (c *hostClient) refused(resp *http.Response) error {
+	var e refusedError
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxHostAnswer))
+	if err == nil && json.Unmarshal(body, &e) != nil {
+		e.Problems = nil // it is no JSON of ours, as refusal says
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	e.text = fmt.Sprintf("%s refused: %s", c.base, refusal(resp))
+	return &e
 }

@@ -5,18 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/auricle-dev/auricle/host"
 )
 
+// reloadTimeout is longer than a host takes at most.
+const reloadTimeout = 6 * time.Minute
+
 func newReloadCommand() *cobra.Command {
 	var base string
 	cmd := &cobra.Command{
 		Use:   "reload [flags]",
 		Short: "Have a running host read its configuration again",
-		Long: `Has the host at an address read its configuration again, as SIGHUP does, and
+		Long: `Has a host read its configuration again, as SIGHUP does, and
 prints what became of its apps: kept, added, changed or removed. Streams go on.
 
 A configuration with faults changes nothing. They are printed, each as
@@ -37,16 +41,17 @@ with exit code 1. What takes hold at the host's next start only is named.`,
 
 // runReload asks a host to reload and prints what it answers.
 func runReload(ctx context.Context, base string, stdout, stderr io.Writer) error {
-	c, err := newHostClient(base)
+	client, err := newHostClient(base)
 	if err != nil {
 		return err
 	}
+	client.timeout = reloadTimeout
 	var report host.ReloadReport
-	err = c.post(ctx, nil, &report, "v1", "reload")
-	var refused *hostRefusal
+	err = client.post(ctx, struct{}{}, &report, "v1", "reload")
+	var refused *refusedError
 	if errors.As(err, &refused) {
 		for _, p := range refused.Problems {
-			fmt.Fprintln(stderr, p)
+			fmt.Fprintln(stderr, printable(p))
 		}
 	}
 	if err != nil {
@@ -58,7 +63,7 @@ func runReload(ctx context.Context, base string, stdout, stderr io.Writer) error
 
 func printReload(r host.ReloadReport, stdout, stderr io.Writer) {
 	for _, w := range r.Warnings {
-		fmt.Fprintln(stderr, w)
+		fmt.Fprintln(stderr, printable(w))
 	}
 	for _, of := range []struct {
 		became string

@@ -31,7 +31,7 @@ app "wait" {
 	}
 	code, stdout, stderr = reload(`app "wait" {}`)
 	want := s.file + `:1:1: app "wait": module is missing; `
-	if code != exitFault || stdout != "" || !strings.HasPrefix(stderr, want) || !strings.HasSuffix(stderr, "auricle reload: the configuration has faults; nothing was changed\n") {
+	if code != exitFault || stdout != "" || !strings.HasPrefix(stderr, want) || !strings.HasSuffix(stderr, "422 Unprocessable Entity: the configuration has faults; nothing was changed (bad_configuration)\n") {
 		t.Errorf("exit code %d\n%s%s\nwant %s", code, stdout, stderr, want)
 	}
 }

@@ -144,22 +144,21 @@ func dialHost(ctx context.Context, url string) (*websocket.Conn, error) {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("nothing listens at %s; is the host running? start it with \"auricle serve\"", url)
 	case resp != nil:
-		answer, _ := io.ReadAll(resp.Body) // what the dialer kept of it; without it, the status says enough
-		return nil, fmt.Errorf("%s refused the stream: %s", url, refusal(resp.Status, answer))
+		return nil, fmt.Errorf("%s refused the stream: %s", url, refusal(resp))
 	}
 	return nil, fmt.Errorf("connecting to %s: %w", url, err)
 }
 
 // refusal says why a host answered the upgrade with plain HTTP. The dialer has
 // kept the first KiB of the body, and closed the rest.
-func refusal(status string, answer []byte) string {
+func refusal(resp *http.Response) string {
 	var body struct {
 		Error struct{ Code, Message string }
 	}
-	if json.Unmarshal(answer, &body) == nil && body.Error.Message != "" {
-		return fmt.Sprintf("%s: %s (%s)", status, printable(body.Error.Message), printable(body.Error.Code))
+	if b, err := io.ReadAll(resp.Body); err == nil && json.Unmarshal(b, &body) == nil && body.Error.Message != "" {
+		return fmt.Sprintf("%s: %s (%s)", resp.Status, printable(body.Error.Message), printable(body.Error.Code))
 	}
-	return status + "; is it an Auricle host?"
+	return resp.Status + "; is it an Auricle host?"
 }
 
 // player is one running play.
