@@ -117,6 +117,7 @@ type Store struct {
 	committers map[string]*committer
 	unsure     unsure
 	legacy     legacy
+	ledger     ledger
 	holders    holders
 
 	backendMu sync.Mutex    // guards the next two
