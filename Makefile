@@ -11,9 +11,9 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 
 # What comes from outside: clients' frames, configuration, modules, guests' requests, audio, recordings.
 FUZZTIME := 3s
-FUZZ := host/stream:FuzzDecodeClient host/config:FuzzLoad host/apps:FuzzRequest host/apps:FuzzManifest \
+FUZZ := host/stream:FuzzDecodeClient host/config:FuzzLoad host/apps:FuzzRequest host/apps:FuzzManifest host/apps:FuzzRecording \
 	host/audio:FuzzBuffer plugins:FuzzLoad plugins:FuzzEngine plugins/internal/meter:FuzzRewrite plugins/internal/meter:FuzzGenerated \
-	sdk/event:FuzzAudio cmd/auricle/wav:FuzzOpen
+	sdk/event:FuzzAudio cmd/auricle/wav:FuzzOpen host/store/internal/blocks:FuzzBlock
 
 .PHONY: run serve build host apps test lint fuzz bench-engines kernels clean
 

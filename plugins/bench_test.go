@@ -43,3 +43,29 @@ func BenchmarkRestore(b *testing.B) {
 	b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "p50-ns/restore")
 	b.ReportMetric(float64(m.Usage().IdleBytes)/4096, "pages")
 }
+
+// BenchmarkTape compares, in turns, a call that reads clocks and random numbers
+// with one that is recorded.
+func BenchmarkTape(b *testing.B) {
+	ctx := context.Background()
+	m, tape := goGuest(b, plugins.Options{}), plugins.NewTape(1<<20)
+	var took [2][]time.Duration
+	for b.Loop() {
+		for i, t := range []*plugins.Tape{nil, tape} {
+			tape.Reset()
+			start := time.Now()
+			res, err := m.Run(ctx, plugins.Invocation{Export: "workers", Args: []uint64{20}, Limits: ample, Tape: t})
+			took[i] = append(took[i], time.Since(start))
+			if err != nil || res.Outcome != plugins.OK {
+				b.Fatal(res, err)
+			}
+		}
+	}
+	for i := range took {
+		slices.Sort(took[i])
+	}
+	plain, recorded := took[0][len(took[0])/2], took[1][len(took[1])/2]
+	b.ReportMetric(float64(plain.Nanoseconds()), "p50-ns/plain")
+	b.ReportMetric(float64((recorded - plain).Nanoseconds()), "ns/recording")
+	b.ReportMetric(float64(len(tape.Bytes())), "B/tape")
+}

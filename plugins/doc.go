@@ -144,6 +144,16 @@
 // clocks and randomness in handlers; what you read in initialisation is frozen
 // and not secret.
 //
+// # Recording and replaying
+//
+// What an invocation does is determined by its module, arguments, limits and
+// state, the answers of host functions, and what the clocks and the random seed
+// gave. A Tape keeps these answers (host functions give theirs by Call.Answer),
+// some three bytes for each reading of a clock, and gives them to another
+// invocation, on another machine, which then does the same to the unit of fuel;
+// also where it was late. That holds between engines of one version and with
+// the same Options.SliceFuel.
+//
 // # Concurrency
 //
 // All methods may be called at once. Guests and host functions run on the

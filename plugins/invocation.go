@@ -52,6 +52,7 @@ type Invocation struct {
 	Stderr io.Writer        // what the guest writes to stdout and stderr, unbuffered; nil discards
 	Clock  func() time.Time // the guest's wall clock; nil means time.Now
 	Seed   [32]byte         // of the guest's random bytes; zero means a random seed
+	Tape   *Tape            // records the answers that the guest gets, or replays them; nil does neither
 }
 
 // Result says how an invocation ended and what it took.

@@ -150,7 +150,7 @@ func (m *Module) Run(ctx context.Context, inv Invocation) (Result, error) {
 		return Result{}, err
 	}
 	defer m.gate.leave()
-	in, late, err := m.acquire(ctx, inv.Limits.Wall)
+	in, late, err := m.acquire(ctx, &inv)
 	if in == nil {
 		return m.unmade(late, err, start)
 	}

@@ -8,9 +8,15 @@ import (
 	"time"
 )
 
-// acquire returns an instance in the image's state, and must be followed by
-// yield or close. Where there was no time to make one, late says so.
-func (m *Module) acquire(ctx context.Context, wall time.Duration) (in *instance, late *RunError, err error) {
+// acquire returns an instance in the image's state for inv, and must be followed
+// by yield or close. Where there was no time to make one, late says so.
+func (m *Module) acquire(ctx context.Context, inv *Invocation) (in *instance, late *RunError, err error) {
+	wall := inv.Limits.Wall
+	if t := inv.Tape; t != nil && t.replaying {
+		if wall = m.initLimits.Wall; t.lateAt(deadline{}) {
+			return nil, &RunError{Outcome: DeadlineExceeded, Message: "the wall-clock limit passed before there was an instance"}, nil
+		}
+	}
 	m.mu.Lock()
 	n := len(m.idle)
 	if n == 0 {
@@ -19,6 +25,9 @@ func (m *Module) acquire(ctx context.Context, wall time.Duration) (in *instance,
 		in, err := m.make(ctx, wall)
 		if errors.As(err, &late) && late.Outcome == DeadlineExceeded {
 			late.Message += " while initialising, needed for a new instance because " + m.unmakeable
+			if inv.Tape != nil {
+				inv.Tape.late(deadline{})
+			}
 			return nil, late, nil
 		}
 		return in, nil, err

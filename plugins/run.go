@@ -40,6 +40,8 @@ type run struct {
 	random *rand.ChaCha8 // made when first asked for
 	wrote  lastLines     // to stdout and stderr
 
+	looks uint64 // at the deadline
+
 	ended error // *stop or *abandoned once the invocation is over, before wazero knows
 	used  int64 // fuel used when refuel ended the run; -1 if it did not
 
@@ -154,7 +156,7 @@ func (r *run) pause(used int64) error {
 			formatBytes(maxStack))})
 	}
 	r.giveWay()
-	return r.look()
+	return r.lookAfter(used)
 }
 
 // running counts the guests that run now, in all engines of the process.
@@ -178,11 +180,16 @@ func (r *run) giveWay() {
 }
 
 // look ends the invocation if its time is up or nobody waits for it any more.
-func (r *run) look() error {
+func (r *run) look() error { return r.lookAfter(-1) }
+
+// lookAfter is look, where the guest has used so much fuel; -1 where that is in
+// the fuel global.
+func (r *run) lookAfter(used int64) error {
+	r.looks++
 	switch {
 	case r.ended != nil:
 		return r.ended
-	case r.left() <= 0:
+	case r.late(used):
 		return r.end(&stop{outcome: DeadlineExceeded, message: fmt.Sprintf("%v wall-clock limit passed", r.limits.Wall)})
 	case r.Context.Err() != nil:
 		return r.end(&abandoned{r.Context.Err()})
@@ -190,6 +197,26 @@ func (r *run) look() error {
 		return r.end(&abandoned{ErrClosed})
 	}
 	return nil
+}
+
+// late reports whether the wall-clock limit has passed: by the clock, or on the
+// tape that is replayed.
+func (r *run) late(used int64) bool {
+	t := r.inv.Tape
+	replaying := t != nil && t.replaying
+	late := !replaying && r.left() <= 0
+	if t == nil || !replaying && !late {
+		return late
+	}
+	if used < 0 {
+		used = r.granted - int64(r.inst.fuel.Get())
+	}
+	at := deadline{looks: r.looks, fuel: uint64(used)}
+	if replaying {
+		return t.lateAt(at)
+	}
+	t.late(at)
+	return true
 }
 
 // end records how the invocation ends; the first word counts.
@@ -223,7 +250,7 @@ func (r *run) left() time.Duration { return r.limits.Wall - r.elapsed() }
 // hostContext returns the context for host functions that wait.
 func (r *run) hostContext() context.Context {
 	if r.hostCtx == nil {
-		ctx, cancel := context.WithTimeout(r.Context, r.left())
+		ctx, cancel := r.untilLate()
 		unhook := context.AfterFunc(r.module.stopping, cancel)
 		r.hostCtx = ctx
 		r.releaseHostCt = func() { unhook(); cancel() }
@@ -231,11 +258,24 @@ func (r *run) hostContext() context.Context {
 	return r.hostCtx
 }
 
+// untilLate is the invocation's context up to its wall-clock limit, which a
+// replayed one does not meet by the clock.
+func (r *run) untilLate() (context.Context, context.CancelFunc) {
+	if t := r.inv.Tape; t != nil && t.replaying {
+		return context.WithCancel(r.Context)
+	}
+	return context.WithTimeout(r.Context, r.left())
+}
+
 // sleep waits for d, but not past the invocation's end: then it returns how
 // that ended. While initialising, only the guest's clock goes on.
 func (r *run) sleep(d time.Duration) error {
 	if r.initialising {
 		r.slept += max(0, min(d, r.limits.Wall))
+		return r.look()
+	}
+	if t := r.inv.Tape; t != nil && t.replaying {
+		t.slept(max(d, 0))
 		return r.look()
 	}
 	if d <= 0 {
@@ -281,16 +321,29 @@ func (r *run) monotonic() int64 {
 // fill fills b with the invocation's random bytes.
 func (r *run) fill(b []byte) error {
 	if r.random == nil {
-		seed := r.inv.Seed
-		if seed == [32]byte{} {
-			if _, err := crand.Read(seed[:]); err != nil {
-				return r.end(&abandoned{fmt.Errorf("reading a random seed: %w", err)})
-			}
+		seed, err := r.seed()
+		if err != nil {
+			return r.end(&abandoned{fmt.Errorf("reading a random seed: %w", err)})
 		}
 		r.random = rand.NewChaCha8(seed)
 	}
 	_, err := r.random.Read(b) // never fails
 	return err
+}
+
+// seed returns the seed of the invocation's random bytes.
+func (r *run) seed() ([32]byte, error) {
+	live := func() (seed [32]byte, err error) {
+		if r.inv.Seed == seed {
+			_, err = crand.Read(seed[:])
+			return seed, err
+		}
+		return r.inv.Seed, nil
+	}
+	if t := r.inv.Tape; t != nil {
+		return t.seed(live)
+	}
+	return live()
 }
 
 // hostError turns what a host function failed with into the invocation's end.

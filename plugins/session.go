@@ -71,7 +71,7 @@ func (s *Session) Run(ctx context.Context, inv Invocation) (Result, error) {
 		return Result{}, ErrClosed
 	}
 	if s.in == nil {
-		late, err := s.wake(ctx, inv.Limits.Wall, start)
+		late, err := s.wake(ctx, &inv, start)
 		if err != nil || late != nil {
 			return m.unmade(late, err, start)
 		}
@@ -92,8 +92,8 @@ func (s *Session) Run(ctx context.Context, inv Invocation) (Result, error) {
 }
 
 // wake gives the session an instance in its state.
-func (s *Session) wake(ctx context.Context, wall time.Duration, now time.Time) (late *RunError, err error) {
-	in, late, err := s.module.acquire(ctx, wall)
+func (s *Session) wake(ctx context.Context, inv *Invocation, now time.Time) (late *RunError, err error) {
+	in, late, err := s.module.acquire(ctx, inv)
 	if in == nil {
 		return late, err
 	}

@@ -38,13 +38,19 @@ func clockTime(c *Call, p []uint64) (errno, error) {
 
 // clock reads one of the guest's clocks, in nanoseconds.
 func (r *run) clock(id uint32) (int64, bool) {
+	var live func() int64
 	switch id {
 	case clockRealtime:
-		return r.realtime(), true
+		live = r.realtime
 	case clockMonotonic:
-		return r.monotonic(), true
+		live = r.monotonic
+	default:
+		return 0, false
 	}
-	return 0, false
+	if t := r.inv.Tape; t != nil {
+		return t.clock(id, live), true
+	}
+	return live(), true
 }
 
 const (
@@ -77,13 +83,14 @@ func pollOneoff(c *Call, p []uint64) (errno, error) {
 		return fault, nil
 	}
 	wait := time.Duration(math.MaxInt64)
+	now := clocks{r: c.r}
 	for s := range subscriptions(in) {
-		d, _ := c.r.until(s)
+		d, _ := now.until(s)
 		wait = min(wait, d)
 	}
 	events := uint32(0)
 	for s := range subscriptions(in) {
-		if d, e := c.r.until(s); d <= wait {
+		if d, e := now.until(s); d <= wait {
 			writeEvent(out[events*eventBytes:], s, e)
 			events++
 		}
@@ -100,13 +107,30 @@ func subscriptions(b []byte) func(yield func([]byte) bool) {
 	}
 }
 
+// clocks are the guest's, each read once at most.
+type clocks struct {
+	r    *run
+	now  [2]int64
+	read [2]bool
+}
+
+func (c *clocks) clock(id uint32) (int64, bool) {
+	if id > clockMonotonic {
+		return 0, false
+	}
+	if !c.read[id] {
+		c.now[id], c.read[id] = c.r.clock(id)
+	}
+	return c.now[id], true
+}
+
 // until returns how long it is until a subscription's event, and its errno.
 // What is due or wrong is 0 away.
-func (r *run) until(s []byte) (time.Duration, errno) {
+func (c *clocks) until(s []byte) (time.Duration, errno) {
 	id := le.Uint32(s[16:])
 	switch tag := s[8]; {
 	case tag == eventClock:
-		now, ok := r.clock(id)
+		now, ok := c.clock(id)
 		if !ok {
 			return 0, inval
 		}

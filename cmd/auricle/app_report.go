@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -44,7 +46,9 @@ type runLog struct {
 
 func (r *runJSON) Begin(*apps.App) error { return nil }
 
-func (r *runJSON) Event(_ appEvent, inv apps.Invocation) error {
+func (r *runJSON) Event(_ appEvent, inv apps.Invocation) error { return r.enc.Encode(newRunLine(inv)) }
+
+func newRunLine(inv apps.Invocation) runLine {
 	line := runLine{
 		Event: inv.Kind.String(), Invocation: inv.ID, Outcome: inv.Outcome, Error: inv.Err, Stack: inv.Stack,
 		Fuel: inv.Fuel, FuelLimit: inv.FuelLimit, WallMicros: inv.Wall.Microseconds(), MemoryBytes: inv.MemoryBytes,
@@ -56,7 +60,7 @@ func (r *runJSON) Event(_ appEvent, inv apps.Invocation) error {
 	for _, l := range inv.Log {
 		line.Log = append(line.Log, runLog{l.Level, l.Text})
 	}
-	return r.enc.Encode(line)
+	return line
 }
 
 func (r *runJSON) End() error { return nil }
@@ -71,9 +75,15 @@ type runText struct {
 	wall     []time.Duration
 }
 
+func newRunText(w io.Writer) *runText {
+	return &runText{
+		out: errWriter{w: w}, style: style(isTerminal(w) && os.Getenv("NO_COLOR") == ""),
+		outcomes: map[plugins.Outcome]int{},
+	}
+}
+
 func (r *runText) Begin(app *apps.App) error {
 	r.app = app
-	r.outcomes = map[plugins.Outcome]int{}
 	m := &app.Manifest
 	r.out.printf("%s %s", printable(m.Name), printable(m.Version))
 	if m.Description != "" {

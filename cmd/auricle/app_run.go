@@ -39,13 +39,36 @@ JSON object a line ("-" reads standard input):
 An app that asks for state "session" keeps its memory for each session that the
 events name ("session" and "uid" in a payload); all are one when they name none.
 
-It exits 0 when every outcome is ok, and 3 when any is not.`
+It exits 0 when every outcome is ok, and 3 when any is not.
+
+With -replay, it runs one invocation of a host again, from a recording that
+"auricle replays get" fetched ("-" reads standard input): the same event,
+settings and limits, and what the clocks, the random numbers and the host
+answered then. The same module then ends the same way, after the same fuel to
+the unit; no time passes meanwhile. Of another module, such as one that is
+mended, it says what came out otherwise. It exits 0 when all went as recorded,
+whatever the outcome, and 1 when it did not.`
 
 // appRunOptions are the flags and arguments of auricle app run.
 type appRunOptions struct {
 	module, settings              string
 	conversation, wav, eventsFile string
+	replay                        string
 	json                          bool
+}
+
+// check returns what is wrong with the combination of flags.
+func (o *appRunOptions) check() error {
+	recorded := o.conversation != "" || o.wav != ""
+	switch {
+	case o.replay != "" && (recorded || o.eventsFile != "" || o.settings != ""):
+		return usagef("-replay goes without -conversation, -wav, -events and -settings: it has the event and the settings itself")
+	case recorded && o.eventsFile != "":
+		return usagef("-events goes without -conversation and -wav: it has all the events itself")
+	case !recorded && o.eventsFile == "" && o.replay == "":
+		return usagef("nothing to play to the module; name a recording with -conversation or -wav, an events file with -events, or a recorded invocation with -replay")
+	}
+	return nil
 }
 
 func newAppRunCommand() *cobra.Command {
@@ -56,16 +79,17 @@ func newAppRunCommand() *cobra.Command {
 		Long:  appRunLong,
 		Example: `  auricle app run -conversation examples/conversations/budget-meeting build/apps/minutes.wasm
   auricle app run -wav talk.wav build/apps/loudness.wasm
-  auricle app run -json -settings settings.json -events events.jsonl keywords.wasm`,
+  auricle app run -json -settings settings.json -events events.jsonl keywords.wasm
+  auricle replays get i_01k8… > failure.json
+  auricle app run -replay failure.json keywords.wasm`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.module = args[0]
-			recorded := o.conversation != "" || o.wav != ""
-			switch {
-			case recorded && o.eventsFile != "":
-				return usagef("-events goes without -conversation and -wav: it has all the events itself")
-			case !recorded && o.eventsFile == "":
-				return usagef("nothing to play to the module; name a recording with -conversation or -wav, or an events file with -events")
+			if err := o.check(); err != nil {
+				return err
+			}
+			if o.replay != "" {
+				return runAppReplay(cmd.Context(), o, cmd.InOrStdin(), cmd.OutOrStdout())
 			}
 			return runAppRun(cmd.Context(), o, cmd.InOrStdin(), cmd.OutOrStdout())
 		},
@@ -74,6 +98,7 @@ func newAppRunCommand() *cobra.Command {
 	f.StringVar(&o.conversation, "conversation", "", "the `RECORDING` to play: a directory, or a transcript file")
 	f.StringVar(&o.wav, "wav", "", "the WAV `FILE` to play, alone or instead of the recording's own")
 	f.StringVar(&o.eventsFile, "events", "", "the events `FILE` to play; \"-\" is standard input")
+	f.StringVar(&o.replay, "replay", "", "the recorded invocation to run again: a `FILE`; \"-\" is standard input")
 	f.StringVar(&o.settings, "settings", "", "the app's settings: a JSON `FILE`")
 	f.BoolVar(&o.json, "json", false, "print the results as JSON, one object a line")
 	return cmd
@@ -121,7 +146,7 @@ func runAppRun(ctx context.Context, o appRunOptions, stdin io.Reader, stdout io.
 		default:
 			events = fileEvents(file, o.eventsFile)
 		}
-		var show runPrinter = &runText{out: errWriter{w: stdout}, style: style(isTerminal(stdout) && os.Getenv("NO_COLOR") == "")}
+		var show runPrinter = newRunText(stdout)
 		if o.json {
 			show = &runJSON{enc: json.NewEncoder(stdout)}
 		}

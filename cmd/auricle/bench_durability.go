@@ -132,14 +132,14 @@ effect was seen twice. It takes about a minute and a half.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return measureDurability(cmd, asJSON, func(ctx context.Context, in durability.Options) (durability.ClusterReport, error) {
 				return durability.Cluster(ctx, durability.ClusterOptions{Options: in})
-			}, printCluster)
+			}, printBenchCluster)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the figures as JSON")
 	return cmd
 }
 
-func printCluster(w io.Writer, r durability.ClusterReport) error {
+func printBenchCluster(w io.Writer, r durability.ClusterReport) error {
 	fmt.Fprintf(w, "%d CPUs, %s/%s, %s; %d hosts on %d NATS servers, one host killed beside %d clients that talk\n\n",
 		r.Machine.CPUs, r.Machine.OS, r.Machine.Arch, r.Machine.Go, r.Hosts, r.NATSServers, r.Clients)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)

@@ -34,7 +34,8 @@ func TestScripts(t *testing.T) {
 		}
 		vars[name] = strings.TrimSpace(string(out))
 	}
-	vars["APPS"] = buildApps(t, repo, "keywords", "minutes", "runaway")
+	vars["APPS"] = buildApps(t, repo, "examples/apps/keywords", "examples/apps/minutes", "examples/apps/runaway", "sdk/testdata/guests/dice")
+	vars["RECORDINGS"] = recordDice(t, filepath.Join(vars["APPS"], "dice.wasm"), filepath.Join(vars["XDG_CACHE_HOME"], "auricle", "compiled"))
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
@@ -48,13 +49,14 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// buildApps builds example apps, and returns the directory of their modules.
-func buildApps(t *testing.T, repo string, names ...string) string {
+// buildApps builds apps, and returns the directory of their modules.
+func buildApps(t *testing.T, repo string, folders ...string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range names {
+	for _, folder := range folders {
+		name := filepath.Base(folder)
 		var said bytes.Buffer
-		args := []string{"app", "build", "-no-check", "-o", filepath.Join(dir, name+".wasm"), filepath.Join(repo, "examples", "apps", name)}
+		args := []string{"app", "build", "-no-check", "-o", filepath.Join(dir, name+".wasm"), filepath.Join(repo, folder)}
 		if code := run(t.Context(), args, nil, &said, &said); code != exitOK {
 			t.Fatalf("building %s: exit code %d\n%s", name, code, said.Bytes())
 		}

@@ -15,7 +15,7 @@ import (
 // The exit codes of every subcommand. They are promised in the help.
 const (
 	exitOK      = 0
-	exitFault   = 1 // something went wrong; standard error says what
+	exitFault   = 1 // something went wrong, and standard error says what; or a replay went otherwise than recorded
 	exitUsage   = 2 // the command line was wrong
 	exitOutcome = 3 // app run: an invocation ended otherwise than ok
 )
@@ -28,6 +28,8 @@ var commands = []func() *cobra.Command{
 	newStreamCommand,
 	newAppCommand,
 	newJobsCommand,
+	newClusterCommand,
+	newReplaysCommand,
 	newBenchCommand,
 	newDemoCommand,
 	newVersionCommand,
@@ -47,7 +49,8 @@ const rootExample = `  auricle serve -config config.hcl
         build an app and try it, with no host at all`
 
 const rootExit = `  0  all went well
-  1  something went wrong; the message says what
+  1  something went wrong, and the message says what; "app run -replay": it did
+     not go as recorded
   2  the command line was wrong
   3  "app run": an invocation ended otherwise than ok`
 

@@ -20,7 +20,7 @@ import (
 func startHost(t *testing.T) string {
 	t.Helper()
 	repo := filepath.Join("..", "..")
-	modules := buildApps(t, repo, "keywords", "loudness", "minutes")
+	modules := buildApps(t, repo, "examples/apps/keywords", "examples/apps/loudness", "examples/apps/minutes")
 	c := config.Default()
 	c.Listen = "127.0.0.1:0"
 	c.DataDir = t.TempDir()

@@ -10,8 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/cluster"
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/host/jobs"
+	"github.com/auricle-dev/auricle/host/replays"
 	"github.com/auricle-dev/auricle/host/store"
 )
 
@@ -40,6 +42,7 @@ type Jobs interface {
 	Show(ctx context.Context, app, conversation string) (store.Job, error)
 	Retry(ctx context.Context, f jobs.Filter) (int, error)
 	Drop(ctx context.Context, f jobs.Filter) (int, error)
+	Counts() jobs.Counts
 }
 
 // Guards: the host's parts are what this package asks for.
@@ -48,16 +51,28 @@ var (
 	_ Dispatch = (*dispatch.Dispatcher)(nil)
 	_ Apps     = (*apps.Set)(nil)
 	_ Jobs     = (*jobs.Jobs)(nil)
+	_ Members  = (*cluster.Members)(nil)
+	_ Replays  = (*replays.Directory)(nil)
 )
 
-// Options are what the handler shows. All but Reload, Ready, Version and
-// Logger are needed.
+// Replays is where recordings of invocations are kept; *replays.Directory is
+// one.
+type Replays interface {
+	List(ctx context.Context, app string, limit int) ([]replays.Entry, error)
+	Read(invocation string) ([]byte, error)
+}
+
+// Options are what the handler shows. All but Replays, Reload, Ready, Version
+// and Logger are needed.
 type Options struct {
 	Store    Store
 	Dispatch Dispatch
 	Apps     Apps
 	Jobs     Jobs
+	Members  Members
+	Shared   bool // whether other hosts may use the same store
 	Gatherer prometheus.Gatherer
+	Replays  Replays                                     // nil: there are no such paths
 	Reload   func(context.Context) (ReloadReport, error) // reads the configuration again and applies it; a config.Problems says why not. nil: there is no such path
 	Ready    func() error                                // why the host does not serve, or nil; errors.Join makes several reasons. nil: always ready
 	Version  string                                      // shown by /healthz and /v1/apps
@@ -68,10 +83,14 @@ type Options struct {
 type handler struct {
 	o       Options
 	metrics http.Handler
-	routes  map[string]http.HandlerFunc // exact paths that are read; those with an id are found by prefix
+	routes  map[string]http.HandlerFunc // exact paths that are read
+	items   map[string]itemHandler      // by the path that the id of one of its things follows
 	changes map[string]http.HandlerFunc // exact paths that change something
 	browser *http.CrossOriginProtection
 }
+
+// itemHandler answers for one thing.
+type itemHandler func(w http.ResponseWriter, r *http.Request, id string)
 
 const (
 	conversationsPath = "/v1/conversations"
@@ -96,6 +115,7 @@ func New(o Options) http.Handler {
 		conversationsPath: h.conversations,
 		"/v1/apps":        h.apps,
 		jobsPath:          h.jobs,
+		clusterPath:       h.cluster,
 	}
 	h.changes = map[string]http.HandlerFunc{
 		jobsPath + "/retry": h.retryJobs,
@@ -103,6 +123,10 @@ func New(o Options) http.Handler {
 	}
 	if o.Reload != nil {
 		h.changes[reloadPath] = h.reload
+	}
+	h.items = map[string]itemHandler{conversationsPath: h.conversation}
+	if o.Replays != nil {
+		h.routes[replaysPath], h.items[replaysPath] = h.replays, h.replay
 	}
 	return withRequestID(h)
 }
@@ -131,8 +155,9 @@ func (h *handler) find(path string) http.HandlerFunc {
 	if serve, ok := h.routes[path]; ok {
 		return serve
 	}
-	if id, ok := strings.CutPrefix(path, conversationsPath+"/"); ok && id != "" && !strings.Contains(id, "/") {
-		return func(w http.ResponseWriter, r *http.Request) { h.conversation(w, r, id) }
+	at := strings.LastIndexByte(path, '/')
+	if item, id := h.items[path[:max(at, 0)]], path[at+1:]; item != nil && id != "" {
+		return func(w http.ResponseWriter, r *http.Request) { item(w, r, id) }
 	}
 	if rest, ok := strings.CutPrefix(path, jobsPath+"/"); ok {
 		app, conversation, ok := strings.Cut(rest, "/")

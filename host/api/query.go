@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// defaultLimit is how many things a list has where the client does not say.
+const defaultLimit = 20
+
 // query reads a request's parameters strictly: each of known at most once,
 // and no other. The error is fit for the client.
 func query(r *http.Request, known ...string) (url.Values, error) {
@@ -34,9 +37,6 @@ func query(r *http.Request, known ...string) (url.Values, error) {
 	}
 	return values, nil
 }
-
-// defaultLimit is how much of a list a page has when the client does not say.
-const defaultLimit = 20
 
 // page reads which part of a list is asked for. When that is no good it answers
 // and reports false.

@@ -61,11 +61,16 @@ func respond(w http.ResponseWriter, status int, v any) {
 		body.Reset()
 		body.WriteString(`{"error":{"code":"internal","message":"the answer could not be encoded","request_id":` + strconv.Quote(w.Header().Get("X-Request-Id")) + "}}\n")
 	}
+	answer(w, status, body.Bytes())
+}
+
+// answer answers with JSON.
+func answer(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(body.Len()))
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes()) // a client that has gone is told nothing
+	_, _ = w.Write(body) // a client that has gone is told nothing
 }

@@ -36,6 +36,7 @@ type App struct {
 	held   []event.Capability // declared and granted
 	state  event.State        // fresh, unless asked for and granted; "" is fresh
 	slots  *notifySlots       // nil: notifications are not rate-limited
+	keeper Keeper             // of recordings; nil: nothing is recorded
 }
 
 // Holds reports whether the app has c: its manifest declares it and the

@@ -43,11 +43,13 @@ func (s *Set) Plan(ctx context.Context, e *plugins.Engine, cs []config.App) (*Ch
 		switch running[a.Name] {
 		case a:
 			c.Kept = append(c.Kept, a.Name)
+			continue
 		case nil:
 			c.Added = append(c.Added, a.Name)
 		default:
 			c.Changed = append(c.Changed, a.Name)
 		}
+		a.KeepRecordings(s.keeper)
 	}
 	for _, a := range now {
 		if !slices.ContainsFunc(next, func(n *App) bool { return n.Name == a.Name }) {

@@ -16,6 +16,10 @@
 // Set.Plan loads what a new configuration changes while the others run, and
 // Change.Apply puts it in force: an app that has not changed stays the same App.
 //
+// With a Keeper, each invocation is recorded on a plugins.Tape, and one that the
+// Keeper wants is handed over to it as a Recording, with the event, settings,
+// limits and what came of it. Replay runs a Recording again.
+//
 // Modules are not trusted. Pointers are checked by the engine; JSON is decoded
 // strictly (valid UTF-8, no unknown or repeated fields, nothing behind it,
 // nested at most 64 deep); sizes and counts are bounded; text that a module

@@ -1,6 +1,7 @@
 package apps
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/auricle-dev/auricle/sdk/event"
@@ -24,12 +25,36 @@ const MaxNotified = maxNotified
 // Answer answers a guest's request as an app that holds held would have it.
 func Answer(b []byte, held ...event.Capability) (event.Response, []event.Output, error) {
 	g := &guest{app: &App{Name: "fuzz", held: held, slots: &notifySlots{}}, moment: handling, outputBytes: maxOutputBytes}
-	resp, err := g.request(b, time.Now())
+	err := g.call(b, func(_ string, live func() ([]byte, error)) ([]byte, error) { return live() })
+	var resp event.Response
+	if err == nil {
+		err = json.Unmarshal(g.result, &resp)
+	}
 	var outs []event.Output
 	for _, e := range g.effects {
 		outs = append(outs, event.Output{Kind: e.kind, Data: e.data})
 	}
 	return resp, outs, err
+}
+
+// LimitNotifications limits the rate of an app's notifications as Load does.
+func LimitNotifications(a *App) { a.slots = &notifySlots{} }
+
+// Resum returns a recording's file with the sum that it should have; one that
+// can't be read as it is.
+func Resum(file []byte) []byte {
+	var b recordingBody
+	if decodeStrict(file, &b) != nil {
+		return file
+	}
+	var err error
+	if b.Sum, err = b.sum(); err != nil {
+		return file
+	}
+	if again, err := b.encode(); err == nil {
+		return again
+	}
+	return file
 }
 
 // CompactStrict is what becomes of an emitted output.

@@ -68,44 +68,69 @@ func (g *guest) add(k event.OutputKind, data json.RawMessage) error {
 	return nil
 }
 
-// request answers a request of the module's to act. An error ends the
-// invocation.
-func (g *guest) request(b []byte, now time.Time) (event.Response, error) {
+// call answers a request of the module's to act, in result. The answer is
+// recorded, or replayed, by answer; what it grants is an effect. An error ends
+// the invocation.
+func (g *guest) call(b []byte, answer func(name string, live func() ([]byte, error)) ([]byte, error)) error {
 	var r event.Request
-	if err := decodeStrict(b, &r); err != nil {
-		return refused(event.CodeBadRequest, "the request: %v", err), nil
+	bad := decodeStrict(b, &r)
+	told, err := answer(hostModule+"."+importCall, func() ([]byte, error) {
+		if bad != nil {
+			return json.Marshal(refused(event.CodeBadRequest, "the request: %v", bad))
+		}
+		return json.Marshal(g.request(r, time.Now()))
+	})
+	if err != nil {
+		return err
 	}
-	switch r.Op {
-	case event.OpNotify:
-		return g.notify(r.Text, now)
-	case "":
-		return refused(event.CodeBadRequest, `the request names no "op"`), nil
+	g.result = told
+	var granted struct {
+		OK bool `json:"ok"`
 	}
-	return refused(event.CodeUnknownOp, "this host has no op %q (it has: %s)", printable(clip(r.Op, 80)), event.OpNotify), nil
+	if err := json.Unmarshal(told, &granted); err != nil {
+		return fmt.Errorf("the answer: %w", err)
+	}
+	if bad == nil && granted.OK && r.Op == event.OpNotify {
+		return g.notify(r.Text)
+	}
+	return nil
 }
 
-// notify sends the user a notification, when the invocation ends ok. White
-// space around the text is taken off before its characters are counted.
-func (g *guest) notify(text string, now time.Time) (event.Response, error) {
-	if !g.app.Holds(event.CapNotify) {
-		return refused(event.CodeNotGranted, "the operator did not grant %s", event.CapNotify), nil
+// request decides on a request.
+func (g *guest) request(r event.Request, now time.Time) event.Response {
+	switch r.Op {
+	case event.OpNotify:
+		return g.allow(r.Text, now)
+	case "":
+		return refused(event.CodeBadRequest, `the request names no "op"`)
 	}
-	text = strings.TrimSpace(text)
-	if n := len([]rune(text)); n < event.NotifyMinChars || n > event.NotifyMaxChars {
-		return refused(event.CodeBadText, "a notification has %d to %d characters, this one %d", event.NotifyMinChars, event.NotifyMaxChars, n), nil
+	return refused(event.CodeUnknownOp, "this host has no op %q (it has: %s)", printable(clip(r.Op, 80)), event.OpNotify)
+}
+
+// allow decides on a notification. White space around the text is taken off
+// before its characters are counted.
+func (g *guest) allow(text string, now time.Time) event.Response {
+	if !g.app.Holds(event.CapNotify) {
+		return refused(event.CodeNotGranted, "the operator did not grant %s", event.CapNotify)
+	}
+	if n := len([]rune(strings.TrimSpace(text))); n < event.NotifyMinChars || n > event.NotifyMaxChars {
+		return refused(event.CodeBadText, "a notification has %d to %d characters, this one %d", event.NotifyMinChars, event.NotifyMaxChars, n)
 	}
 	if g.notified || g.app.slots != nil && !g.app.slots.reserve(g.uid, now) {
-		return refused(event.CodeRateLimited, "at most one notification in %v for an app and user", notifyEvery), nil
+		return refused(event.CodeRateLimited, "at most one notification in %v for an app and user", notifyEvery)
 	}
 	g.notified = true
-	data, err := json.Marshal(map[string]string{"text": text})
+	return event.Response{OK: true}
+}
+
+// notify sends the user a notification that was allowed, when the invocation
+// ends ok.
+func (g *guest) notify(text string) error {
+	data, err := json.Marshal(map[string]string{"text": strings.TrimSpace(text)})
 	if err != nil {
-		return event.Response{}, err
+		return err
 	}
-	if err := g.add(event.OutputNotification, data); err != nil {
-		return event.Response{}, plugins.Fail(plugins.AppError, err)
-	}
-	return event.Response{OK: true}, nil
+	return plugins.Fail(plugins.AppError, g.add(event.OutputNotification, data))
 }
 
 func refused(code, format string, args ...any) event.Response {

@@ -1,10 +1,7 @@
 package apps
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
@@ -172,12 +169,8 @@ func call(c *plugins.Call, g *guest, stack []uint64) error {
 	if err != nil {
 		return err
 	}
-	resp, err := g.request(b, time.Now())
-	if err != nil {
+	if err := g.call(b, c.Answer); err != nil {
 		return err
-	}
-	if g.result, err = json.Marshal(resp); err != nil {
-		return errors.Join(errors.New("writing the answer"), err)
 	}
 	stack[0] = uint64(len(g.result))
 	return nil

@@ -48,6 +48,7 @@ type Invocation struct {
 	Outputs                    []event.Output // emits and notifications, in order; empty unless the outcome is ok
 	Log                        []LogLine      // it may hold a user's words
 	LogCut                     int            // bytes of log cut
+	Replay                     string         // the name of its recording, its ID; empty when none is kept
 }
 
 // LogLine is a line that an app logged, or, at level info, wrote to stdout or
@@ -72,36 +73,64 @@ func NewInvocationID() string {
 // further one is answered rate_limited. What counts is an invocation that ends
 // ok, when it ends.
 func (a *App) Invoke(ctx context.Context, ev Event) (Invocation, error) {
-	if !a.Holds(event.Capability(ev.Kind.String())) {
-		return Invocation{}, fmt.Errorf("app %q: it does not hold the capability to get %s events", a.Name, ev.Kind)
+	if err := a.handles(ev.Kind); err != nil {
+		return Invocation{}, err
 	}
-	state := ev.State
 	if a.State() != event.StateSession {
-		state = nil
+		ev.State = nil
 	}
-	payload, restarted := ev.Payload, state.lost()
+	restarted := ev.State.lost()
 	if restarted {
 		var err error
-		if payload, err = restartedPayload(ev.Kind, payload); err != nil {
+		if ev.Payload, err = restartedPayload(ev.Kind, ev.Payload); err != nil {
 			return Invocation{}, fmt.Errorf("app %q: telling it that its state is lost: %w", a.Name, err)
 		}
 	}
+	if a.keeper == nil {
+		return a.handle(ctx, ev, restarted, nil)
+	}
+	tape := tapes.Get().(*plugins.Tape)
+	defer func() { tape.Reset(); tapes.Put(tape) }()
+	continued := ev.State.continues()
+	inv, err := a.handle(ctx, ev, restarted, tape)
+	if err == nil && a.keeper.Wants(inv.Outcome) {
+		r := a.recording(ev, inv, tape)
+		r.Continued = continued
+		if a.keeper.Keep(r) {
+			inv.Replay = inv.ID
+		}
+	}
+	return inv, err
+}
+
+// handles returns an error if the app does not get events of kind k.
+func (a *App) handles(k event.Kind) error {
+	if a.Holds(event.Capability(k.String())) {
+		return nil
+	}
+	return fmt.Errorf("app %q: it does not hold the capability to get %s events", a.Name, k)
+}
+
+// handle calls the app's module with an event, which says whether the state is
+// lost. tape is plugins.Invocation.Tape.
+func (a *App) handle(ctx context.Context, ev Event, restarted bool, tape *plugins.Tape) (Invocation, error) {
 	limits := a.Limits(ev.Kind)
 	inv := Invocation{
 		ID: NewInvocationID(), App: a.Name, Kind: ev.Kind,
 		UID: ev.UID, Session: ev.Session, Conversation: ev.Conversation,
 		At: time.Now(), FuelLimit: limits.Fuel, Restarted: restarted,
 	}
-	g := &guest{app: a, moment: handling, uid: ev.UID, payload: payload, outputBytes: maxOutputBytes}
+	g := &guest{app: a, moment: handling, uid: ev.UID, payload: ev.Payload, outputBytes: maxOutputBytes}
 	if ev.Kind == event.KindConversation {
 		g.outputBytes = maxConversationOutputBytes
 	}
-	res, err := state.run(ctx, a.Module, plugins.Invocation{
+	res, err := ev.State.run(ctx, a.Module, plugins.Invocation{
 		Export: exportHandle,
-		Args:   []uint64{uint64(uint32(ev.Kind)), uint64(uint32(len(payload)))},
+		Args:   []uint64{uint64(uint32(ev.Kind)), uint64(uint32(len(ev.Payload)))},
 		Limits: limits,
 		State:  g,
 		Stderr: stderr{g},
+		Tape:   tape,
 	})
 	inv.Fuel, inv.Wall, inv.MemoryBytes = res.Fuel, res.Wall, res.MemoryBytes
 	end := time.Now()

@@ -75,7 +75,13 @@ func loadAll(ctx context.Context, e *plugins.Engine, cs []config.App, running ma
 // notifications are not rate-limited. Nil settings are none. name is what the
 // app is called; empty takes the manifest's. The caller closes the App.
 func Open(ctx context.Context, e *plugins.Engine, name string, wasm []byte, settings json.RawMessage) (*App, error) {
-	l := &loading{engine: e, config: config.App{Name: name, Settings: settings, Users: []string{everyone}}, open: true}
+	return open(ctx, e, config.App{Name: name, Settings: settings}, wasm)
+}
+
+// open is Open with more of a configuration.
+func open(ctx context.Context, e *plugins.Engine, c config.App, wasm []byte) (*App, error) {
+	c.Users = []string{everyone}
+	l := &loading{engine: e, config: c, open: true}
 	a := l.app(ctx, wasm)
 	if err := l.problems.Err(); err != nil {
 		if a != nil {

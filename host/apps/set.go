@@ -12,6 +12,18 @@ import (
 type Set struct {
 	mu   sync.RWMutex // guards apps; the slice itself is never changed
 	apps []*App
+
+	keeper Keeper // of recordings; nil: nothing is recorded
+}
+
+// KeepRecordings has the apps' invocations recorded, also those of apps that a
+// Change brings, and k keep those that it wants. It must be called before the
+// first Invoke.
+func (s *Set) KeepRecordings(k Keeper) {
+	s.keeper = k
+	for _, a := range s.now() {
+		a.KeepRecordings(k)
+	}
 }
 
 // All returns every app, in the configuration's order.

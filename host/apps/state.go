@@ -33,6 +33,11 @@ func (s *SessionState) lost() bool {
 	return s != nil && (s.Lost || s.kept != nil && s.kept.Restarted())
 }
 
+// continues reports whether the next invocation finds what earlier ones left.
+func (s *SessionState) continues() bool {
+	return s != nil && s.kept != nil && !s.kept.Restarted()
+}
+
 // run calls m on the state; on fresh state if s is nil.
 func (s *SessionState) run(ctx context.Context, m *plugins.Module, inv plugins.Invocation) (plugins.Result, error) {
 	if s == nil {

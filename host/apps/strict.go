@@ -21,8 +21,8 @@ var rawType = reflect.TypeFor[json.RawMessage]()
 
 // decodeStrict decodes one JSON value into v, a pointer. It refuses what is
 // not UTF-8, unknown fields of v's structs (case matters), a name that an
-// object has twice, nesting deeper than maxDepth, and anything behind the
-// value. Errors say where, as a JSON pointer.
+// object has twice, nesting deeper than maxDepth (anew in a json.RawMessage),
+// and anything behind the value. Errors say where, as a JSON pointer.
 func decodeStrict(b []byte, v any) error {
 	if err := checkJSON(b, reflect.TypeOf(v)); err != nil {
 		return err
@@ -100,7 +100,7 @@ func (c checker) value(t reflect.Type, at string, depth int) error {
 		t = t.Elem()
 	}
 	if t == rawType {
-		t = nil
+		t, depth = nil, 0 // its own value
 	}
 	tok, err := c.dec.Token()
 	if err != nil {

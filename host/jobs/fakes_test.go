@@ -123,6 +123,7 @@ func (m *memory) tell(c store.JobChange) {
 type connection struct {
 	*memory
 	broken atomic.Bool // every call fails
+	deaf   bool        // nothing is told
 }
 
 var errBroken = errors.New("the store is away")
@@ -231,6 +232,11 @@ func (c *connection) Jobs(ctx context.Context, conversation string) (js []store.
 }
 
 func (c *connection) FollowJobs(ctx context.Context, f func(store.JobChange)) error {
+	if c.deaf {
+		f(store.JobChange{Synced: true})
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	c.mu.Lock()
 	at := len(c.changes)
 	var all []store.JobChange
@@ -390,7 +396,12 @@ type host struct {
 func start(t *testing.T, m *memory, d *fakeDispatch, o jobs.Options) *host {
 	t.Helper()
 	h := &host{store: &connection{memory: m}, dispatch: d}
-	o.Store, o.Dispatch = h.store, d
+	return h.start(t, o)
+}
+
+func (h *host) start(t *testing.T, o jobs.Options) *host {
+	t.Helper()
+	o.Store, o.Dispatch = h.store, h.dispatch
 	if o.Apps == nil {
 		o.Apps = func() *apps.Set { return &apps.Set{} }
 	}

@@ -189,7 +189,7 @@ func (j *Jobs) change(ctx context.Context, f Filter, do func(ctx context.Context
 				switch err := do(ctx, job, after, attempted); {
 				case err == nil:
 					n.Add(1)
-				case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrNotFound), errors.Is(err, errStale):
+				case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrNotFound), errors.Is(err, errStale), errors.Is(err, errGone):
 				default:
 					errsMu.Lock()
 					errs = append(errs, fmt.Errorf("app %q, conversation %s: %w", job.App, job.Conversation, err))

@@ -181,15 +181,19 @@ func (j *Jobs) noteMissing(q *queue, now time.Time) {
 		c := j.table.hold(e)
 		j.writers.add(func() {
 			job, after := c.job, c.after
-			job.State, job.Host, job.Reason, job.Next = store.JobWaiting, "", dispatch.ReasonNotInstalled, now.UTC()
 			revision, err := after, j.load(&job, c.attempted)
 			if err == nil {
+				job.State, job.Host, job.Reason, job.Next = store.JobWaiting, "", dispatch.ReasonNotInstalled, now.UTC()
 				err = j.once(func(ctx context.Context) (err error) {
 					revision, err = j.o.Store.PutJob(ctx, job, after)
 					return err
 				})
 			}
-			if err != nil && !errors.Is(err, store.ErrFenced) {
+			switch {
+			case err == nil, errors.Is(err, errGone):
+			case errors.Is(err, store.ErrFenced):
+				err = j.fenced(&job)
+			default:
 				j.pause(jittered(followPause))
 			}
 			j.release(e, job, after, revision, err)
@@ -199,6 +203,25 @@ func (j *Jobs) noteMissing(q *queue, now time.Time) {
 
 // errStale says that a record was read that is not the one the table knows.
 var errStale = errors.New("the job's record is another one than was told")
+
+// errGone says that a job's record is no more.
+var errGone = errors.New("the job's record is gone")
+
+// fenced tells, of a record that somebody else has written, whether it is still
+// there: who follows is told of the last change only, and not that one is gone
+// of which it was never told.
+func (j *Jobs) fenced(job *store.Job) error {
+	err := store.ErrFenced
+	// An error of the read changes nothing: the follower tells, most likely.
+	_ = j.once(func(ctx context.Context) error {
+		recorded, readErr := j.o.Store.Jobs(ctx, job.Conversation)
+		if readErr == nil && !slices.ContainsFunc(recorded, func(r store.Job) bool { return r.App == job.App }) {
+			err = errGone
+		}
+		return readErr
+	})
+	return err
+}
 
 // load fills in what the table does not keep of a record.
 func (j *Jobs) load(job *store.Job, attempted bool) error {
@@ -210,15 +233,16 @@ func (j *Jobs) load(job *store.Job, attempted bool) error {
 		if err != nil {
 			return err
 		}
-		for _, r := range recorded {
-			// One that is newer than the table's is told apart by the write, which
-			// is then fenced.
-			if r.App == job.App && r.State == job.State && r.Attempts == job.Attempts {
-				job.Last = r.Last
-				return nil
-			}
+		i := slices.IndexFunc(recorded, func(r store.Job) bool { return r.App == job.App })
+		if i < 0 {
+			return errGone
 		}
-		return errStale
+		// One that is newer is told apart by the write, too, which is then fenced.
+		if r := recorded[i]; r.State != job.State || r.Attempts != job.Attempts {
+			return errStale
+		}
+		job.Last = recorded[i].Last
+		return nil
 	})
 }
 
@@ -229,9 +253,9 @@ func (j *Jobs) release(e *entry, job store.Job, after, revision store.Revision, 
 	if err == nil && revision > after {
 		j.table.apply(store.JobChange{Job: job, Revision: revision})
 	}
-	j.table.release(e, max(after, revision), errors.Is(err, store.ErrFenced))
+	j.table.release(e, max(after, revision), errors.Is(err, store.ErrFenced), errors.Is(err, errGone))
 	j.mu.Unlock()
-	if err != nil && !errors.Is(err, store.ErrFenced) {
+	if err != nil && !errors.Is(err, store.ErrFenced) && !errors.Is(err, errGone) {
 		j.log.Warn("the store did not take a job's change", "app", job.App, "conversation", job.Conversation, "error", err)
 	}
 	j.Wake()
@@ -249,11 +273,13 @@ func (j *Jobs) attempt(c claim) {
 }
 
 // run claims a job in the store and does its work. It returns the revision of
-// the record as job then is; ErrFenced says that the record is somebody else's,
-// or gone.
+// the record as job then is. ErrFenced says that the record is somebody else's,
+// errGone that there is none any more.
 func (j *Jobs) run(job *store.Job, c claim) (store.Revision, error) {
 	if err := j.load(job, c.attempted); err != nil {
-		j.pause(jittered(followPause))
+		if !errors.Is(err, errGone) {
+			j.pause(jittered(followPause))
+		}
 		return c.after, err
 	}
 	before := *job
@@ -265,9 +291,10 @@ func (j *Jobs) run(job *store.Job, c claim) (store.Revision, error) {
 	})
 	if err != nil {
 		*job = before
-		if !errors.Is(err, store.ErrFenced) {
-			j.pause(jittered(followPause))
+		if errors.Is(err, store.ErrFenced) {
+			return c.after, j.fenced(job)
 		}
+		j.pause(jittered(followPause))
 		return c.after, err
 	}
 	done, a := j.invoke(job)
@@ -275,8 +302,11 @@ func (j *Jobs) run(job *store.Job, c claim) (store.Revision, error) {
 		err := j.store("drop", func(ctx context.Context) error {
 			return j.o.Store.DropJob(ctx, job.App, job.Conversation, claimed)
 		})
-		if err == nil || inVain(err) {
-			err = store.ErrFenced // it is gone, which the follower tells
+		switch {
+		case err == nil:
+			err = errGone
+		case inVain(err):
+			err = j.fenced(job)
 		}
 		return claimed, err
 	}
@@ -292,6 +322,9 @@ func (j *Jobs) run(job *store.Job, c claim) (store.Revision, error) {
 		}
 		return err
 	})
+	if errors.Is(err, store.ErrFenced) {
+		err = j.fenced(job)
+	}
 	return revision, err
 }
 

@@ -118,17 +118,27 @@ func TestJobsOfAnAppThatIsNotInstalledWait(t *testing.T) {
 		<-h.begin(m.add("c", "a"))
 		synctest.Wait()
 		d.set("a", &dispatch.Room{Deferred: dispatch.ReasonNotInstalled})
+		d.set("b", &dispatch.Room{Deferred: dispatch.ReasonNotInstalled})
+		// One that a host that died was running when the app was removed.
+		if _, err := (&connection{memory: m}).PutJob(t.Context(), store.Job{
+			App: "b", Conversation: "c", State: store.JobRunning, Host: "h9", Attempts: 1, Last: &store.Attempt{Outcome: "trap"},
+		}, 0); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(24 * time.Hour)
+		if job := m.job("b", "c"); job.State != store.JobWaiting || job.Reason != "not_installed" || job.Host != "" || job.Attempts != 1 || job.Last == nil {
+			t.Errorf("of the dead host: %+v", job)
+		}
 		if job := m.job("a", "c"); job.State != store.JobWaiting || job.Reason != "not_installed" || job.Attempts != 1 || job.Last == nil {
 			t.Errorf("%+v, want it waiting with its attempt kept", job)
 		}
-		if got := len(m.puts()); got != 2 {
+		if got := len(m.puts()); got != 4 {
 			t.Errorf("records written: %q, want it said once", m.puts())
 		}
 		d.set("a", nil)
 		h.Wake()
 		synctest.Wait()
-		if len(d.called("a", "c")) != 2 || len(m.recorded()) != 0 {
+		if len(d.called("a", "c")) != 2 || len(m.recorded()) != 1 {
 			t.Errorf("once installed: %d calls, records %q", len(d.called("a", "c")), m.recorded())
 		}
 	})
@@ -258,6 +268,36 @@ func TestEarlierJobsOfAnAppGoFirst(t *testing.T) {
 		synctest.Wait()
 		if want := []string{"first", "second", "third"}; !reflect.DeepEqual(order, want) {
 			t.Errorf("ran %q, want %q", order, want)
+		}
+	})
+}
+
+// Who follows is told of the last change of a job only: it may never hear of
+// one that has come and gone.
+func TestJobsThatEndUntoldAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		h := &host{store: &connection{memory: m, deaf: true}, dispatch: newDispatch(func(_, _ string, n int) dispatch.Attempt {
+			if n == 1 {
+				return ended(plugins.AppError)
+			}
+			return ended(plugins.OK)
+		})}
+		h.start(t, jobs.Options{})
+		defer h.close(t)
+		<-h.begin(m.add("c1", "a"))
+		<-h.begin(m.add("c2", "a"))
+		synctest.Wait()
+		other := &connection{memory: m}
+		if err := other.DropJob(t.Context(), "a", "c2", m.jobs[id{"a", "c2"}].revision); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if len(h.dispatch.called("a", "c1")) != 2 || len(h.dispatch.called("a", "c2")) != 1 {
+			t.Errorf("calls %v", h.dispatch.calls)
+		}
+		if page, err := h.List(jobs.Filter{}, 10, ""); err != nil || len(page.Jobs) != 0 {
+			t.Errorf("still listed: %v (%v)", names(page.Jobs), err)
 		}
 	})
 }

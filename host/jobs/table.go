@@ -204,14 +204,21 @@ func (t *table) hold(e *entry) claim {
 	return claim{e, e.Job, e.revision, e.attempted, e.deliver}
 }
 
-// release ends what hold began. after is the revision that was gone on from:
-// with lost set, somebody else has written the record since.
-func (t *table) release(e *entry, after store.Revision, lost bool) {
+// release ends what hold began. at is the newest revision that was written here
+// or gone on from: with lost set, somebody else has written the record since,
+// and with gone there is none any more.
+func (t *table) release(e *entry, at store.Revision, lost, gone bool) {
 	e.busy = false
-	e.fenced = lost && e.revision <= after
-	if t.entries[key{e.App, e.Conversation}] == e {
-		t.enter(e)
+	if t.entries[key{e.App, e.Conversation}] != e {
+		return
 	}
+	if news := e.revision > at; !news && gone {
+		t.remove(e)
+		return
+	} else if !news {
+		e.fenced = lost
+	}
+	t.enter(e)
 }
 
 // orphans puts what runs on no host that is alive among what waits.

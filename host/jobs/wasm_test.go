@@ -20,7 +20,7 @@ import (
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
-// running is a host's apps, dispatch and jobs, all real but the store.
+// running is a host's apps, dispatch and jobs, all real.
 type running struct {
 	*jobs.Jobs
 	dispatch  *dispatch.Dispatcher
@@ -30,7 +30,7 @@ type running struct {
 
 // runModules starts a host that has each module under the name of the app that
 // it is.
-func runModules(t *testing.T, s jobs.Store, modules map[string]string) *running {
+func runModules(t *testing.T, s jobs.Store, modules map[string]string, o jobs.Options) *running {
 	t.Helper()
 	engine, err := plugins.New(t.Context(), plugins.Options{HostModules: []plugins.HostModule{apps.HostModule()}})
 	if err != nil {
@@ -51,7 +51,8 @@ func runModules(t *testing.T, s jobs.Store, modules map[string]string) *running 
 	if r.dispatch, err = dispatch.New(dispatch.Options{Apps: set}); err != nil {
 		t.Fatal(err)
 	}
-	if r.Jobs, err = jobs.New(jobs.Options{Store: s, Dispatch: jobs.DispatchTo(r.dispatch), Apps: func() *apps.Set { return set }, HostID: "h"}); err != nil {
+	o.Store, o.Dispatch, o.Apps = s, jobs.DispatchTo(r.dispatch), func() *apps.Set { return set }
+	if r.Jobs, err = jobs.New(o); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -81,7 +82,7 @@ func (r *running) complete(w jobs.Work) <-chan struct{} {
 func TestModuleThatFailsTwiceIsDoneInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
-		r := runModules(t, &connection{memory: m}, map[string]string{"early": "testdata/early.wasm"})
+		r := runModules(t, &connection{memory: m}, map[string]string{"early": "testdata/early.wasm"}, jobs.Options{})
 		defer r.close()
 		<-r.complete(m.add("c"))
 		inv := <-r.delivered
@@ -108,7 +109,7 @@ func TestModuleThatFailsTwiceIsDoneInTheEnd(t *testing.T) {
 func TestTrapBecomesADeadLetterThatTheMendedModuleWorksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
-		broken := runModules(t, &connection{memory: m}, map[string]string{"notes": "testdata/broken.wasm"})
+		broken := runModules(t, &connection{memory: m}, map[string]string{"notes": "testdata/broken.wasm"}, jobs.Options{})
 		<-broken.complete(m.add("c"))
 		time.Sleep(time.Hour)
 		job, err := broken.Show(t.Context(), "notes", "c")
@@ -125,7 +126,7 @@ func TestTrapBecomesADeadLetterThatTheMendedModuleWorksOff(t *testing.T) {
 		}
 		broken.close()
 
-		mended := runModules(t, &connection{memory: m}, map[string]string{"notes": "testdata/mended.wasm"})
+		mended := runModules(t, &connection{memory: m}, map[string]string{"notes": "testdata/mended.wasm"}, jobs.Options{})
 		defer mended.close()
 		synctest.Wait()
 		if n, err := mended.Retry(t.Context(), jobs.Filter{App: "notes", Reason: "trap"}); n != 1 || err != nil {
@@ -143,7 +144,7 @@ func TestTrapBecomesADeadLetterThatTheMendedModuleWorksOff(t *testing.T) {
 func TestRecoveredWorkIsToldThatTheStateIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
-		r := runModules(t, &connection{memory: m}, map[string]string{"counter": "../apps/testdata/counter.wasm"})
+		r := runModules(t, &connection{memory: m}, map[string]string{"counter": "../apps/testdata/counter.wasm"}, jobs.Options{})
 		defer r.close()
 		w := m.add("c", "counter")
 		w.Deliver = func(inv apps.Invocation) { r.delivered <- inv }
@@ -157,7 +158,7 @@ func TestRecoveredWorkIsToldThatTheStateIsLost(t *testing.T) {
 func TestOpenBreakerPutsWorkOffUntilItCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
-		r := runModules(t, &connection{memory: m}, map[string]string{"counter": "../apps/testdata/counter.wasm"})
+		r := runModules(t, &connection{memory: m}, map[string]string{"counter": "../apps/testdata/counter.wasm"}, jobs.Options{})
 		defer r.close()
 		s := r.dispatch.Open(dispatch.SessionOptions{UID: "u", ID: "s"})
 		for range 5 { // in a row, which opens the breaker

@@ -30,12 +30,16 @@ const (
 	subjectHosts         = "host.*"
 )
 
+// diskStreams are those that are kept on disk.
+var diskStreams = []string{streamOpen, streamConversations, streamResults, streamJobs}
+
 // The server's error codes that the client library has no name for.
 const (
 	codeNoSuitablePeers      jetstream.ErrorCode = 10005
 	codeNotAvailable         jetstream.ErrorCode = 10008
 	codeNameInUse                                = jetstream.JSErrCodeStreamNameInUse
 	codeReplicasNotSupported jetstream.ErrorCode = 10074
+	codeIncompleteBatch      jetstream.ErrorCode = 10176
 )
 
 // Why an embedded server takes no writes.
@@ -58,6 +62,9 @@ type backend struct {
 	stream map[string]jetstream.Stream // by name; not changed once open
 	closed chan struct{}               // closed when conn is, with all of its goroutines' callbacks
 
+	broken context.Context         // ends, with the cause, when the embedded server can't write any more
+	fail   context.CancelCauseFunc // ends it
+
 	maxMessage int // bytes of one message's body
 	minBatch   int // messages that are worth a batch
 }
@@ -71,13 +78,19 @@ func (o *Options) streams() []jetstream.StreamConfig {
 		{Name: streamOpen, Description: "open conversations, and those whose work is not done", Subjects: []string{subjectOpen, subjectLegacyOpen}, AllowRollup: true, AllowMsgTTL: true},
 		{Name: streamConversations, Description: "completed conversations", Subjects: []string{subjectConversations, subjectParts}},
 		{Name: streamResults, Description: "what apps made of conversations", Subjects: []string{subjectResults}},
-		{Name: streamJobs, Description: "apps' work that is waiting, running or dead", Subjects: []string{subjectJobs}, MaxMsgsPerSubject: 1, AllowMsgTTL: true},
+		{Name: streamJobs, Description: "apps' work that is waiting, running or dead", Subjects: []string{subjectJobs}, AllowMsgTTL: true},
 	}
 	for i := range configs {
 		c := &configs[i]
 		c.Storage = jetstream.FileStorage
 		c.AllowDirect = true // reading asks no consumer
 		c.AllowAtomicPublish = true
+		if c.Name != streamOpen {
+			// There never is more than one. Saying so makes the server keep
+			// the stream in files of half the size, of which it reads a whole
+			// one for a message that it has not read for a while.
+			c.MaxMsgsPerSubject = 1
+		}
 	}
 	if o.NATS != nil {
 		configs = append(configs, jetstream.StreamConfig{
@@ -99,7 +112,8 @@ func (o *Options) streams() []jetstream.StreamConfig {
 // openBackend starts the embedded server or reaches the cluster, connects and
 // makes or updates the streams. On an error nothing is left running.
 func openBackend(ctx context.Context, o *Options, log hclog.Logger) (*backend, error) {
-	b := &backend{link: newLink(), closed: make(chan struct{}), minBatch: minBatchEmbedded}
+	b := &backend{link: newLink(), closed: make(chan struct{}), minBatch: minBatch}
+	b.broken, b.fail = context.WithCancelCause(context.Background())
 	var opts []nats.Option
 	urls := ""
 	if o.NATS == nil {
@@ -113,7 +127,6 @@ func openBackend(ctx context.Context, o *Options, log hclog.Logger) (*backend, e
 		if opts, err = o.NATS.options(); err != nil {
 			return nil, err
 		}
-		b.minBatch = minBatchCluster
 		urls = strings.Join(o.NATS.URLs, ",")
 	}
 	err := b.connect(ctx, urls, opts, log)
@@ -129,6 +142,9 @@ func openBackend(ctx context.Context, o *Options, log hclog.Logger) (*backend, e
 			return nil, o.NATS.refused(err)
 		}
 		return nil, err
+	}
+	if b.server != nil {
+		b.minBatch = b.server.stage(o.Dir)
 	}
 	return b, nil
 }
@@ -214,6 +230,7 @@ func (b *backend) close() {
 		<-b.closed
 	}
 	b.link.broke()
+	b.fail(errInterrupted)
 	if b.server != nil {
 		b.server.stop()
 	}
@@ -228,6 +245,18 @@ func (b *backend) ready() error {
 	}
 	if !b.conn.IsConnected() {
 		return fmt.Errorf("the connection to the store's server is %s", b.conn.Status())
+	}
+	return nil
+}
+
+// sound returns why what a stream says it has may not be on the disk, or nil.
+// The error wraps ErrUnavailable.
+func (b *backend) sound(stream string) error {
+	if b.server == nil {
+		return nil
+	}
+	if err := b.server.soundStream(stream); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return nil
 }
@@ -252,10 +281,18 @@ func (b *backend) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	return answer, err
 }
 
-// publish sends m and returns the sequence under which it is stored.
+// publish sends m and returns the sequence under which it is stored. The error
+// wraps ErrUnavailable once the embedded server can't write any more: it then
+// gives no answers.
 func (b *backend) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(b.broken, func() { cancel(context.Cause(b.broken)) })()
 	answer, err := b.request(ctx, m)
 	if err != nil {
+		if cause := context.Cause(ctx); errors.Is(cause, ErrUnavailable) {
+			err = cause
+		}
 		return 0, err
 	}
 	var ack pubAck

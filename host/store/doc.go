@@ -1,29 +1,59 @@
-// Package store keeps what lasts: the segments of open conversations,
-// completed conversations, and what apps made of them.
+// Package store keeps what lasts: open conversations and what is due for them,
+// completed conversations, what apps made of them, and the work of apps that
+// could not be done at once.
 //
 // It embeds a NATS JetStream server that listens on no port and syncs every
-// write to disk before it is acknowledged. Three streams hold everything:
+// write to disk before it is acknowledged; or it uses the servers of a NATS
+// cluster, which acknowledge when a quorum has a write, and shares what they
+// keep with other hosts. A few streams hold everything:
 //
-//	OPEN           open.<id>                       segments of open conversations, a message an Append
+//	OPEN           open.<session>.<id>             parts of open conversations; at last a marker that one is settled
+//	               open.<id>                       what an earlier version left open
 //	CONVERSATIONS  conversation.<uid>.<id>         completed conversations, one message each
 //	               part.<id>.<hash>.<n>            the body of a conversation too large for one message
-//	RESULTS        result.<id>.<invocation>        what apps made of conversations, one message each
+//	RESULTS        result.<id>.<invocation>        what apps made of conversations while they were open
+//	               result.<id>.j_<app>             what an app made of the completed one: one message, the first
+//	JOBS           job.<app>.<id>                  an app's work that is waiting, running or dead, one message each
+//	HOSTS          host.<id>                       in a cluster: the hosts, in memory
 //
-// Uids stand in subjects as base64url. An index in memory, rebuilt at Open
-// from the subjects alone, says which conversations each user has.
+// Uids and apps' names stand in subjects as base64url. An index in memory,
+// rebuilt at Open from the subjects alone, says which conversations each user
+// has; in a cluster it follows what other hosts complete.
 //
-// The way of the data: Append while a conversation is open, Complete once,
-// AddResult before and after; Conversation and Conversations read it all
-// back. Complete first writes the conversation and then lets the appended
-// segments go, so that a crash between the two leaves both: Unfinished, which
-// is asked once at start, skips and tidies those.
+// # The life of a conversation
 //
-// Every write is idempotent: an operation whose answer was lost can be
-// repeated. A context without a deadline gets one of 10 s.
+// Append keeps its parts while it is open; the last, Closing one, makes its
+// writer the one to complete it. Complete keeps it under its own subject.
+// Every app whose work is due then has a result, by FinishJob, or a Job, by
+// PutJob. Settle lets go of the parts. So OPEN is the ledger: whatever
+// Unfinished finds there has something to be done, wherever its host died.
 //
-// Concurrency: a Store is safe for concurrent use. The server's goroutines and
-// the connection's are the Store's; Close waits for them. One process at a
-// time may have a data directory open.
+// # Revisions
+//
+// What may have another writer is written by compare-and-set: the write names
+// the Revision it goes on from, and of two that name the same one succeeds and
+// the other gets ErrFenced. There are no locks and no leaders. A write whose
+// answer was lost can be repeated with the same revision: the Store knows its
+// own writes again. All other writes are idempotent by their ids.
+//
+// # Group commit
+//
+// The writes of a stream that wait while earlier ones are being synced are
+// written as one atomic batch, with one sync. If the batch is refused, each of
+// its messages is written by itself, so that a fenced one fails alone. While
+// the connection is broken, writes wait for as long as their callers do.
+//
+// # Retention
+//
+// Once a minute the oldest of what exceeds Options.Retention is removed:
+// completed conversations with all that belongs to them, outputs, and dead
+// letters. Nothing is removed otherwise.
+//
+// Concurrency: a Store is safe for concurrent use. The server's goroutines,
+// the connection's and those of the Store itself are the Store's; Close waits
+// for them. A context without a deadline gets one of 10 s. One process at a
+// time may have a data directory open; any number of hosts may share a
+// cluster, each under its own id.
 //
 // It does not keep audio, and it does not keep what is only on its way to an
 // app.

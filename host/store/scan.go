@@ -94,6 +94,9 @@ func (b *backend) getOnce(ctx context.Context, stream string, r getRequest, f fu
 			}
 			return next, left, nil
 		case "404": // nothing matches
+			if d := m.Header.Get("Description"); r.MultiLast != nil && d != "No Results" {
+				return 0, 0, fmt.Errorf("reading stream %s: a message can't be read: %s", stream, d)
+			}
 			return next, 0, nil
 		case "413":
 			return 0, 0, errTooMany

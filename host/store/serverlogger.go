@@ -12,7 +12,8 @@ import (
 // thinks notable is debug to a host's operator. Fatalf ends nothing: the
 // server then returns, and cause says why.
 type serverLogger struct {
-	log hclog.Logger
+	log   hclog.Logger
+	alarm chan struct{} // holds one once the server logged an error
 
 	mu   sync.Mutex // guards last
 	last error      // the last fatal or other error
@@ -30,6 +31,10 @@ func (l *serverLogger) keep(text string) {
 	l.mu.Lock()
 	l.last = errors.New(text)
 	l.mu.Unlock()
+	select {
+	case l.alarm <- struct{}{}:
+	default:
+	}
 }
 
 // cause returns the last error that the server logged.

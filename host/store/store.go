@@ -49,6 +49,12 @@ type Options struct {
 	Dir  string // the embedded server's data directory; made when missing. Not looked at with NATS
 	NATS *NATS  // the servers of a cluster; nil: the embedded one
 
+	// Salvage lets a damaged data directory be opened: the damaged files are set
+	// aside in its folder "damaged" and what can be read of them is used. Without
+	// it Open refuses the directory and changes nothing. It has no effect with
+	// NATS.
+	Salvage bool
+
 	// HostID tells this host from others that share the store. It must be
 	// given with NATS, fit to be a conversation's id, and no other host's.
 	HostID string
@@ -56,6 +62,11 @@ type Options struct {
 	Retention     Retention     // its zero removes nothing
 	SessionMemory time.Duration // 0: DefaultSessionMemory; a second or more
 	HostTTL       time.Duration // 0: DefaultHostTTL; a second or more
+
+	// Reserve is how many bytes of the disk that holds Dir have to be free for
+	// writes to be taken: below, they fail with ErrUnavailable. 0:
+	// DefaultReserve. It has no effect with NATS.
+	Reserve int64
 
 	Logger     hclog.Logger          // nil: silent
 	Registerer prometheus.Registerer // nil: metrics are not registered
@@ -69,11 +80,17 @@ func (o *Options) check() error {
 	if o.HostTTL == 0 {
 		o.HostTTL = DefaultHostTTL
 	}
+	if o.Reserve == 0 {
+		o.Reserve = DefaultReserve
+	}
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
 	if o.SessionMemory < time.Second {
 		return fmt.Errorf("session memory of %v, must be a second or more", o.SessionMemory)
+	}
+	if o.Reserve < 0 {
+		return fmt.Errorf("reserve of %d bytes, must not be negative", o.Reserve)
 	}
 	if o.HostTTL < time.Second {
 		return fmt.Errorf("host TTL of %v, must be a second or more", o.HostTTL)
@@ -118,6 +135,7 @@ type Store struct {
 	unsure     unsure
 	legacy     legacy
 	holders    holders
+	disk       disk // of the embedded server
 
 	backendMu sync.Mutex    // guards the next two
 	backend   *backend      // nil before the first was opened
@@ -142,8 +160,9 @@ type Store struct {
 // DefaultTimeout times six when it has no deadline: a directory that was not
 // closed has to be read through.
 //
-// The error wraps ErrLocked when another process has the directory;
-// otherwise it names the directory or the servers and why they can't be used.
+// The error wraps ErrLocked when another process has the directory, and a
+// *DamageError when its files are damaged and o.Salvage is not set; otherwise
+// it names the directory or the servers and why they can't be used.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
@@ -154,6 +173,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		options: o, log: o.Logger, metrics: newMetrics(), name: rand.Text()[:12] + ".",
 		index: newIndex(), committers: map[string]*committer{}, replaced: make(chan struct{}), done: make(chan struct{}),
+		disk: disk{look: make(chan struct{}, 1)},
 	}
 	s.closing, s.stop = context.WithCancel(context.Background())
 	// From here on whatever has been opened is closed again on failure.
@@ -161,19 +181,22 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		s.stop()
 		return nil, errors.Join(err, s.release())
 	}
+	began := time.Now()
 	if o.NATS == nil {
 		var err error
 		if s.lock, err = lockDir(o.Dir); err != nil {
 			return fail(err)
 		}
+		if err := prepare(ctx, o.Dir, o.Salvage, s.log); err != nil {
+			return fail(fmt.Errorf("opening the store %s: %w", o.place(), err))
+		}
 	}
-	began := time.Now()
 	b, err := openBackend(ctx, &s.options, s.log.Named("nats"))
 	if err != nil {
 		return fail(fmt.Errorf("opening the store %s: %w", o.place(), err))
 	}
 	s.use(b)
-	for _, stream := range []string{streamOpen, streamConversations, streamResults, streamJobs} {
+	for _, stream := range diskStreams {
 		s.committers[stream] = newCommitter(stream, s.name, s.connected, s.metrics)
 	}
 	if err := s.startIndex(ctx, b); err != nil {
@@ -183,6 +206,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return fail(fmt.Errorf("opening the store %s: registering metrics: %w", o.place(), err))
 	}
 	s.owned.Go(func() { s.keepRetention(s.closing) })
+	if b.server != nil {
+		s.owned.Go(func() { s.keepDisk(s.closing) })
+	}
 	s.log.Info("store open", "where", o.place(), "conversations", s.index.len(), "took", time.Since(began).Round(time.Millisecond))
 	return s, nil
 }
@@ -266,6 +292,11 @@ func (s *Store) release() error {
 	}
 	if b, _ := s.current(); b != nil {
 		b.close()
+		if b.server != nil {
+			if err := writeStopped(s.options.Dir); err != nil {
+				s.log.Warn("could not note that the store was closed; the next start knows less of what it may find damaged", "error", err)
+			}
+		}
 	}
 	if s.lock != nil {
 		return s.lock.unlock()
@@ -274,14 +305,17 @@ func (s *Store) release() error {
 }
 
 // Ready returns nil when the store takes writes, otherwise why it does not:
-// it is closed, the server stopped or can't be reached, or the last write
-// failed.
+// it is closed, the disk is full, the server stopped or can't be reached, or
+// the last write failed.
 func (s *Store) Ready() error {
 	s.mu.Lock()
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
 		return ErrClosed
+	}
+	if err := s.disk.refused(); err != nil {
+		return err
 	}
 	b, _ := s.current()
 	if err := b.ready(); err != nil {
@@ -304,6 +338,9 @@ func (s *Store) read(ctx context.Context, o operation, doing string, f func(cont
 		return err
 	}
 	defer end()
+	if err := s.disk.unreadable(); err != nil {
+		return s.outcome(o, doing, err)
+	}
 	return s.outcome(o, doing, s.ask(ctx, f))
 }
 
@@ -334,6 +371,10 @@ func (s *Store) write(ctx context.Context, o operation, doing string, f func(con
 		return err
 	}
 	defer end()
+	if err := s.disk.refused(); err != nil {
+		return s.outcome(o, doing, err)
+	}
+	s.disk.written()
 	began := time.Now()
 	err = s.outcome(o, doing, f(ctx))
 	if err == nil {
@@ -341,7 +382,7 @@ func (s *Store) write(ctx context.Context, o operation, doing string, f func(con
 	}
 	// A caller who gave up, came too late, or asked for what can't be kept,
 	// says nothing of the store.
-	for _, mild := range []error{context.Canceled, ErrClosed, ErrBadID, ErrTooLarge, ErrFenced} {
+	for _, mild := range []error{context.Canceled, ErrClosed, ErrBadID, ErrTooLarge, ErrFenced, ErrUnavailable} {
 		if errors.Is(err, mild) {
 			return err
 		}

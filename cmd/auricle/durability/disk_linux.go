@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -126,27 +125,4 @@ func (d *disk) fill() (ballast, error) {
 		}
 	}
 	return b, f.Close()
-}
-
-// until waits until the host says that it is ready, or that it is not.
-func (p *process) until(ctx context.Context, ready bool) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.address+"/readyz", nil)
-		if err != nil {
-			return err
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err == nil {
-			res.Body.Close() // its status is all that matters
-			if (res.StatusCode == http.StatusOK) == ready {
-				return nil
-			}
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("waiting for ready %v: %w", ready, ctx.Err())
-		}
-		pause(ctx, 10*time.Millisecond)
-	}
 }

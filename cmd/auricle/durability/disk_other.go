@@ -3,7 +3,6 @@
 package durability
 
 import (
-	"context"
 	"errors"
 	"fmt"
 )
@@ -24,5 +23,3 @@ type ballast struct{}
 func (ballast) remove() error { return nil }
 
 func (d *disk) fill() (ballast, error) { return ballast{}, errors.ErrUnsupported }
-
-func (p *process) until(context.Context, bool) error { return errors.ErrUnsupported }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"runtime"
 	"sort"
 	"sync"
 	"time"
@@ -146,6 +147,40 @@ func random() int64 {
 		return 0
 	}
 	return int64(binary.LittleEndian.Uint64(b[:]))
+}
+
+// mixed makes something of all that its host tells it: clocks, random bytes,
+// timers; and of what Go's own runtime takes from there: goroutines, maps,
+// collections of garbage.
+//
+//go:wasmexport mixed
+func mixed(n int32) int64 {
+	sum := time.Now().UnixNano() ^ random()
+	seen := map[string]int{}
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			time.Sleep(time.Duration(uint64(random())%3) * time.Millisecond)
+			ballot = append(ballot, make([]byte, 1+uint64(random())%100_000))
+			seen[fmt.Sprint(i)] = len(ballot)
+		})
+	}
+	wg.Wait()
+	runtime.GC()
+	for k, v := range seen {
+		sum = sum*31 + int64(len(k)+v)
+		fmt.Println(k, v, time.Now().Format(time.RFC3339Nano))
+	}
+	return sum
+}
+
+// late does what mixed does again and again.
+//
+//go:wasmexport late
+func late() {
+	for {
+		mixed(2)
+	}
 }
 
 //go:wasmexport files
