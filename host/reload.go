@@ -121,6 +121,7 @@ func (h *Host) reload(ctx context.Context) (ReloadReport, error) {
 
 	change.Apply()
 	h.dispatch.Replace(h.apps.All(), h.retire)
+	h.jobs.Wake() // what waits for an app may find it now
 	h.jobs.Wake() // some may have waited for an app
 	report := ReloadReport{
 		Kept: listed(change.Kept), Added: listed(change.Added), Changed: listed(change.Changed), Removed: listed(change.Removed),
