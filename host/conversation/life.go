@@ -178,7 +178,11 @@ func (s *session) handOff() {
 func (s *session) letGo(why string, tell func(Client)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.phase == phaseClosed || s.gone {
+	if s.phase == phaseClosed {
+		return
+	}
+	if s.gone {
+		s.closeIfDrained()
 		return
 	}
 	s.phase = phaseLeaving

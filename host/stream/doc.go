@@ -1,5 +1,5 @@
 // Package stream is the WebSocket edge: GET /v1/stream. It turns a client's
-// frames into calls of a conversation.Session, and what the session has to say
+// frames into calls of a conversation.Attachment, and what the session has to say
 // into frames. docs/clients.md describes the protocol; [Start] and the other
 // message types here are its Go form, for both sides, with [Encode],
 // [DecodeClient] and [DecodeHost].

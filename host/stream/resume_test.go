@@ -18,7 +18,12 @@ func (r *rig) resume(session string) (*wire, *stream.Ready) {
 	r.t.Helper()
 	w := r.dial()
 	w.send(&stream.Start{UID: "ada", Session: session, Audio: pcm16k})
-	return w, read[*stream.Ready](w)
+	m, err := w.next()
+	ready, ok := m.(*stream.Ready)
+	if !ok {
+		r.t.Fatalf("got %+v, %v first, want ready", m, err)
+	}
+	return w, ready
 }
 
 // cut breaks the connection as of a machine that is gone.
@@ -56,6 +61,34 @@ func TestASessionIsResumedWhereItWas(t *testing.T) {
 	}
 	if code, _ := w.closed(); code != 1000 {
 		t.Errorf("closed with %d", code)
+	}
+}
+
+func TestASessionGoesOnAfterItsHostWasRestarted(t *testing.T) {
+	first := newRig(t, rigOptions{conversation: conversation.Options{HostID: "a"}})
+	w, ready := first.start()
+	w.audio(3200)
+	w.say(1, "hello")
+	read[*stream.Ack](w)
+	shut := make(chan error, 1)
+	go func() { shut <- first.server.Shutdown(t.Context()) }()
+	if code, last := w.closed(); code != 4001 || !strings.Contains(last.(*stream.Closing).Message, "stays open") {
+		t.Errorf("closed with %d after %+v", code, last)
+	}
+	if err := errors.Join(<-shut, first.sessions.Close(t.Context())); err != nil {
+		t.Error(err)
+	}
+
+	second := newRig(t, rigOptions{conversation: conversation.Options{HostID: "b"}, store: first.store})
+	w, again := second.resume(ready.Session)
+	if again.Conversation != ready.Conversation || again.Received != (stream.Received{AudioBytes: 3200, Seq: 1}) {
+		t.Errorf("ready: got %+v", again)
+	}
+	w.audio(3200)
+	w.say(2, "you")
+	w.send(&stream.Finish{})
+	if c := w.conversation(conversation.StateCompleted); c.ID != ready.Conversation || len(c.Conversation.Segments) != 2 || c.Conversation.AudioMillis != 200 {
+		t.Errorf("completed: got %+v", c.Conversation)
 	}
 }
 

@@ -39,11 +39,15 @@ type rigOptions struct {
 	config       config.Stream
 	conversation conversation.Options
 	wantsAudio   bool
-	pipe         bool // in-memory connections, for synctest bubbles
+	pipe         bool         // in-memory connections, for synctest bubbles
+	store        *memoryStore // nil: a new one
 }
 
 func newRig(t testing.TB, o rigOptions) *rig {
 	r := &rig{t: t, store: newMemoryStore(), flooded: make(chan struct{}, 1), metrics: prometheus.NewRegistry(), dialer: &websocket.Dialer{}}
+	if o.store != nil {
+		r.store = o.store
+	}
 	o.conversation.Store, o.conversation.Dispatch, o.conversation.Jobs = r.store, echo{o.wantsAudio, r.flooded}, promptJobs{}
 	r.sessions = conversation.New(o.conversation)
 	r.server = stream.New(stream.Options{Config: o.config, Sessions: r.sessions, Registerer: r.metrics})

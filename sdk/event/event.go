@@ -101,8 +101,7 @@ const (
 	ReasonSilence   Reason = "silence"   // nothing was said for the silence timeout
 	ReasonLost      Reason = "lost"      // the stream was lost and did not come back within the grace period
 	ReasonFull      Reason = "full"      // it reached the host's bound; the session goes on with a new one
-	ReasonShutdown  Reason = "shutdown"  // the host shut down
-	ReasonRecovered Reason = "recovered" // found open at start: the host had died
+	ReasonRecovered Reason = "recovered" // its host died or stopped, and nobody came back to it on the one that found it open
 )
 
 // Conversation is a completed conversation: the payload of a KindConversation
