@@ -103,6 +103,9 @@ type Jobs struct {
 	claims context.Context // ends when no further job is claimed
 	stop   context.CancelFunc
 
+	loaded   chan struct{} // closed once all jobs that there were have been told of
+	loadOnce sync.Once
+
 	mu    sync.Mutex // guards table
 	table *table
 }
@@ -140,6 +143,7 @@ func New(o Options) (*Jobs, error) {
 		policy:  policy{attempts: o.Attempts, over: o.Over},
 		metrics: newMetrics(),
 		wake:    make(chan struct{}, 1),
+		loaded:  make(chan struct{}),
 		table:   newTable(o.Loaded),
 	}
 	j.ctx, j.cancel = context.WithCancel(context.Background())

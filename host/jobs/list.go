@@ -44,8 +44,8 @@ type Page struct {
 	Jobs []store.Job `json:"jobs"`                  // newest conversation first, without Last; never nil
 	Next string      `json:"next_cursor,omitempty"` // asks for the page after; empty when this is the last
 
-	// Partial says that the store has more jobs than this host has loaded, and
-	// that these are not listed.
+	// Partial says that the store has more jobs than this host has loaded, or has
+	// loaded yet, and that these are not listed.
 	Partial bool `json:"partial,omitempty"`
 }
 
@@ -69,6 +69,11 @@ func (j *Jobs) List(f Filter, limit int, cursor string) (Page, error) {
 		return f.match(e) && (after == nil || compareKeys(key{e.App, e.Conversation}, *after) > 0)
 	})
 	page := Page{Jobs: []store.Job{}, Partial: j.table.partial()}
+	select {
+	case <-j.loaded:
+	default:
+		page.Partial = true
+	}
 	for _, k := range ks[:min(limit, len(ks))] {
 		page.Jobs = append(page.Jobs, j.table.entries[k].Job)
 	}
@@ -158,9 +163,12 @@ func (j *Jobs) Drop(ctx context.Context, f Filter) (int, error) {
 	})
 }
 
-// change does something to each job that f means and that does not run. What
-// somebody else has changed meanwhile is left alone.
+// change does something to each job that f means and that does not run, once
+// they are loaded. What somebody else has changed meanwhile is left alone.
 func (j *Jobs) change(ctx context.Context, f Filter, do func(ctx context.Context, job store.Job, after store.Revision, attempted bool) error) (int, error) {
+	if err := j.awaitLoaded(ctx); err != nil {
+		return 0, err
+	}
 	j.mu.Lock()
 	ks := j.table.keys(func(e *entry) bool { return f.match(e) && e.State != store.JobRunning && !e.busy && !e.fenced })
 	j.mu.Unlock()
@@ -204,4 +212,16 @@ func (j *Jobs) change(ctx context.Context, f Filter, do func(ctx context.Context
 		errs = append(errs, err)
 	}
 	return int(n.Load()), errors.Join(errs...)
+}
+
+// awaitLoaded waits until the jobs that there were when Run began are known.
+func (j *Jobs) awaitLoaded(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	select {
+	case <-j.loaded:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the jobs are not loaded yet: %w", ctx.Err())
+	}
 }

@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -8,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/store"
@@ -179,6 +181,41 @@ func TestRunningJobsAreLeftAlone(t *testing.T) {
 			}
 		}
 		close(goOn)
+	})
+}
+
+func TestWhatIsNotLoadedYetIsNotTakenForNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, h := fill(t, in())
+		h.close(t)
+		next, err := jobs.New(jobs.Options{Store: &connection{memory: m}, Dispatch: newDispatch(in()), Apps: func() *apps.Set { return &apps.Set{} }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if page, err := next.List(jobs.Filter{}, 10, ""); err != nil || len(page.Jobs) != 0 || !page.Partial {
+			t.Errorf("before Run: %+v (%v), want it to be called partial", page, err)
+		}
+		if n, err := next.Drop(t.Context(), jobs.Filter{}); n != 0 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("without Run: dropped %d, %v", n, err)
+		}
+		dropped := make(chan int)
+		go func() {
+			n, err := next.Drop(t.Context(), jobs.Filter{State: store.JobDead})
+			if err != nil {
+				t.Error(err)
+			}
+			dropped <- n
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		go next.Run(ctx)
+		if n := <-dropped; n != 6 {
+			t.Errorf("dropped %d, want the 6 dead letters that are loaded first", n)
+		}
+		cancel()
+		if err := next.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
 	})
 }
 

@@ -108,7 +108,14 @@ func (j *Jobs) apply(c store.JobChange) {
 		news = j.table.apply(c)
 	}
 	full := j.table.partial() && !had
+	known, dead := len(j.table.entries), j.table.dead
 	j.mu.Unlock()
+	if c.Synced {
+		j.loadOnce.Do(func() {
+			close(j.loaded)
+			j.log.Info("jobs loaded", "live", known-dead, "dead", dead)
+		})
+	}
 	if full {
 		j.log.Warn("the store has more jobs than are kept in memory; the rest waits until there is room", "loaded", j.o.Loaded)
 	}

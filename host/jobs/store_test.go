@@ -129,7 +129,6 @@ func TestDeadLetterOutlastsTheHostAndIsWorkedOffByTheNext(t *testing.T) {
 	defer s.close(t)
 	mended := runModules(t, s, map[string]string{"notes": "testdata/mended.wasm"}, brief)
 	defer mended.close()
-	s.await(t, "all jobs", synced)
 	if n, err := mended.Retry(t.Context(), jobs.Filter{App: "notes"}); n != 1 || err != nil {
 		t.Fatalf("retried %d (%v)", n, err)
 	}
