@@ -76,13 +76,15 @@ type table struct {
 	turn    int // the queue that is looked at first
 	claimed int // attempts under way here, of all apps
 
+	expected map[key]func(apps.Invocation) // who gets what comes of jobs that are being recorded
+
 	following int  // counts the times that the jobs were told from the beginning
 	moreLive  bool // the store has more jobs than there was room for
 	moreDead  bool
 }
 
 func newTable(most int) *table {
-	return &table{most: most, entries: map[key]*entry{}, running: map[*entry]struct{}{}, byApp: map[string]*queue{}}
+	return &table{most: most, entries: map[key]*entry{}, running: map[*entry]struct{}{}, byApp: map[string]*queue{}, expected: map[key]func(apps.Invocation){}}
 }
 
 // partial reports whether the store has jobs that are not in the table.
@@ -126,7 +128,7 @@ func (t *table) apply(c store.JobChange) bool {
 			t.moreLive = t.moreLive || !dead
 			return false
 		}
-		e = &entry{place: -1}
+		e = &entry{place: -1, deliver: t.expected[k]}
 		t.entries[k] = e
 	case c.Revision <= e.revision:
 		e.told = t.following

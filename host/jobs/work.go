@@ -225,11 +225,23 @@ func attempt(outcome string, a dispatch.Attempt) *store.Attempt {
 // create writes a new record, and reports whether there is one then. deliver
 // gets what comes of it while this host knows.
 func (j *Jobs) create(job store.Job, deliver func(apps.Invocation)) bool {
+	k := key{job.App, job.Conversation}
+	if deliver != nil {
+		j.mu.Lock()
+		j.table.expected[k] = deliver // it may be told of, and run, before PutJob returns
+		j.mu.Unlock()
+	}
 	var revision store.Revision
 	err := j.store("record", func(ctx context.Context) (err error) {
 		revision, err = j.o.Store.PutJob(ctx, job, 0)
 		return err
 	})
+	j.mu.Lock()
+	if err == nil {
+		j.table.apply(store.JobChange{Job: job, Revision: revision})
+	}
+	delete(j.table.expected, k)
+	j.mu.Unlock()
 	switch {
 	case errors.Is(err, store.ErrFenced): // there is one: another host has taken over
 		return true
@@ -237,12 +249,6 @@ func (j *Jobs) create(job store.Job, deliver func(apps.Invocation)) bool {
 		j.lose("record", &job, err)
 		return false
 	}
-	j.mu.Lock()
-	j.table.apply(store.JobChange{Job: job, Revision: revision})
-	if e := j.table.entries[key{job.App, job.Conversation}]; e != nil && job.State != store.JobDead {
-		e.deliver = deliver
-	}
-	j.mu.Unlock()
 	j.Wake()
 	return true
 }
