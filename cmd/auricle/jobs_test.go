@@ -55,8 +55,6 @@ func (s *someJobs) Retry(_ context.Context, f jobs.Filter) (int, error) {
 	return len(s.jobs), nil
 }
 
-func (s *someJobs) Counts() jobs.Counts { return jobs.Counts{Waiting: len(s.jobs)} }
-
 func (s *someJobs) Drop(_ context.Context, f jobs.Filter) (int, error) {
 	s.asked = append(s.asked, fmt.Sprintf("drop %v", f))
 	return 1, nil
