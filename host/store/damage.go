@@ -137,7 +137,11 @@ func prepare(ctx context.Context, dir string, salvage bool, log hclog.Logger) er
 	if err != nil {
 		return fmt.Errorf("checking the store's files: %w", err)
 	}
-	log.Debug("store's files checked", "bytes", report.Bytes(), "took", report.Took.Round(time.Millisecond))
+	level := hclog.Debug
+	if report.Took > time.Second {
+		level = hclog.Info
+	}
+	log.Log(level, "store's files checked", "bytes", report.Bytes(), "took", report.Took.Round(time.Millisecond))
 	for _, s := range report.Streams {
 		if s.Tail != nil {
 			log.Info("the host was stopped while it wrote; what was cut short was never acknowledged, and is let go",
