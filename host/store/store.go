@@ -134,6 +134,7 @@ type Store struct {
 	committers map[string]*committer
 	unsure     unsure
 	legacy     legacy
+	ledger     ledger
 	holders    holders
 	disk       disk // of the embedded server
 
