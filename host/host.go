@@ -26,10 +26,13 @@ import (
 
 	"github.com/auricle-dev/auricle/host/api"
 	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/cluster"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/host/handover"
+	"github.com/auricle-dev/auricle/host/jobs"
+	"github.com/auricle-dev/auricle/host/replays"
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/host/stream"
 	"github.com/auricle-dev/auricle/plugins"
@@ -49,24 +52,36 @@ type Options struct {
 	// same data directory, which then drains and ends. Where none runs, it is
 	// as if not set.
 	TakeOver bool
+	// Salvage is store.Options.Salvage.
+	Salvage bool
 }
 
 // Host is a running host. It owns everything that it opens, and goes through
-// these steps: 1 listen, 2 open the store, 3 load the apps, 4 start dispatch,
-// 5 complete what an earlier host left open, 6 serve, 7 shut down. Shutdown
-// works after any step, also a failed one.
+// these steps: 1 listen, 2 open the store, 3 load the apps, 4 start dispatch and
+// jobs, and join the hosts that share the store, 5 take up what an earlier host
+// left open, 6 serve, 7 shut down. Shutdown works after any step, also a failed
+// one.
 type Host struct {
 	log      hclog.Logger
 	version  string
 	listener net.Listener
+	identity *identity // nil: the store is shared with nobody
 	engine   *plugins.Engine
+	replays  *replays.Directory // nil: nothing is recorded
 	apps     *apps.Set
 	store    *store.Store
 	dispatch *dispatch.Dispatcher
+	members  *cluster.Members
+	jobs     *jobs.Jobs
 	sessions *conversation.Sessions
 	streams  *stream.Server
 	http     *http.Server
 	reloads  *reloads
+
+	follow   context.Context // of what follows the store; ends when the sessions have closed
+	unfollow context.CancelFunc
+	followed sync.WaitGroup
+	began    time.Time
 
 	offer *handover.Offer // of the listener, to the host that takes its turn
 
@@ -82,8 +97,9 @@ var (
 	errStopping = errors.New("shutting down")
 )
 
-// New opens everything that the configuration asks for and completes the
-// conversations that an earlier host left open. The port is bound when New
+// New opens everything that the configuration asks for and takes up what an
+// earlier host left: open conversations wait for their clients, the work that is
+// due on completed ones begins. The port is bound when New
 // returns, but nothing is answered before Serve. The error is a
 // config.Problems when apps are at fault; what had been opened is closed
 // again. Warnings are logged.
@@ -94,7 +110,9 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 		ready:    make(chan struct{}),
 		taken:    make(chan struct{}),
 		stopping: make(chan struct{}),
+		began:    time.Now(),
 	}
+	h.follow, h.unfollow = context.WithCancel(context.WithoutCancel(ctx))
 	h.reloads = newReloads(o, h.stopping)
 	if h.log == nil {
 		h.log = hclog.NewNullLogger()
@@ -125,43 +143,19 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	h.store, err = store.Open(ctx, store.Options{
-		Dir:        filepath.Join(o.Config.DataDir, "store"),
-		Logger:     h.log.Named("store"),
-		Registerer: metrics,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("opening the store: %w", err)
+	if err := h.openStore(ctx, o, metrics); err != nil {
+		return nil, err
 	}
-
 	if h.apps == nil {
 		if err := h.loadApps(ctx, o); err != nil {
 			return nil, err
 		}
 	}
-
-	h.dispatch, err = dispatch.New(dispatch.Options{
-		Apps:        h.apps,
-		Workers:     o.Config.Pool.Workers,
-		Queue:       o.Config.Pool.Queue,
-		PerApp:      o.Config.Pool.PerApp,
-		AudioBuffer: o.Config.Audio.BufferBytes,
-		Logger:      h.log.Named("dispatch"),
-		Registerer:  metrics,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("starting dispatch: %w", err)
+	if err := h.record(o.Config, metrics); err != nil {
+		return nil, err
 	}
-	h.sessions = conversation.New(conversation.Options{
-		Store:      h.store,
-		Dispatch:   conversation.DispatchTo(h.dispatch),
-		Silence:    o.Config.Conversation.Silence,
-		Grace:      o.Config.Conversation.Grace,
-		Logger:     h.log.Named("conversation"),
-		Registerer: metrics,
-	})
-	if err := h.sessions.Recover(ctx); err != nil {
-		return nil, fmt.Errorf("completing the conversations that were open when the host stopped: %w", err)
+	if err := h.startWork(ctx, o.Config, metrics); err != nil {
+		return nil, err
 	}
 	h.streams = stream.New(stream.Options{
 		Config:     o.Config.Stream,
@@ -240,6 +234,139 @@ func (h *Host) loadApps(ctx context.Context, o Options) (err error) {
 	return nil
 }
 
+// openStore opens the data directory's store, or the cluster's.
+func (h *Host) openStore(ctx context.Context, o Options, metrics prometheus.Registerer) (err error) {
+	so := store.Options{
+		Dir:     filepath.Join(o.Config.DataDir, "store"),
+		HostID:  conversation.DefaultHostID,
+		Salvage: o.Salvage,
+		Retention: store.Retention{
+			Conversations: store.Limit(o.Config.Retention.Conversations),
+			Outputs:       store.Limit(o.Config.Retention.Outputs),
+			DeadLetters:   store.Limit(o.Config.Retention.DeadLetters),
+		},
+		// A session may be resumed for as long as it waits, and a while more for
+		// what its client missed.
+		SessionMemory: max(store.DefaultSessionMemory, 2*o.Config.Conversation.Grace),
+		HostTTL:       store.DefaultHostTTL,
+		Logger:        h.log.Named("store"),
+		Registerer:    metrics,
+	}
+	if n := o.Config.Store.NATS; len(n.URLs) > 0 {
+		if h.identity, err = claimIdentity(o.Config.DataDir); err != nil {
+			return err
+		}
+		so.HostID = h.identity.id
+		so.NATS = &store.NATS{URLs: n.URLs, Credentials: n.Credentials, CA: n.CA, Replicas: n.Replicas}
+	}
+	if h.store, err = store.Open(ctx, so); err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	return nil
+}
+
+// record has invocations recorded as the configuration asks for.
+func (h *Host) record(c config.Config, metrics prometheus.Registerer) (err error) {
+	if c.Replay.KeepBytes == 0 {
+		return nil
+	}
+	o := replays.Options{
+		Dir: filepath.Join(c.DataDir, "replays"), MaxBytes: c.Replay.KeepBytes,
+		Logger: h.log.Named("replays"), Registerer: metrics,
+	}
+	if c.Replay.OneIn > 0 {
+		o.Sample = 1 / float64(c.Replay.OneIn)
+	}
+	if h.replays, err = replays.Open(o); err != nil {
+		return fmt.Errorf("opening the directory for recordings: %w", err)
+	}
+	h.apps.KeepRecordings(h.replays)
+	return nil
+}
+
+// startWork starts dispatch, jobs and sessions, and takes up what an earlier
+// host left open.
+func (h *Host) startWork(ctx context.Context, c config.Config, metrics prometheus.Registerer) (err error) {
+	h.dispatch, err = dispatch.New(dispatch.Options{
+		Apps:        h.apps,
+		Workers:     c.Pool.Workers,
+		Queue:       c.Pool.Queue,
+		PerApp:      c.Pool.PerApp,
+		AudioBuffer: c.Audio.BufferBytes,
+		Logger:      h.log.Named("dispatch"),
+		Registerer:  metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("starting dispatch: %w", err)
+	}
+	mo := cluster.Options{ID: conversation.DefaultHostID, Self: h.self, Gone: h.takeUp, Logger: h.log.Named("cluster"), Registerer: metrics}
+	if h.store.Shared() {
+		mo.ID, mo.Store = h.identity.id, h.store
+	}
+	h.members = cluster.New(mo)
+	h.jobs, err = jobs.New(jobs.Options{
+		Store:      h.store,
+		Dispatch:   jobs.DispatchTo(h.dispatch),
+		Apps:       func() *apps.Set { return h.apps },
+		HostID:     mo.ID,
+		Share:      h.members.Share,
+		Alive:      h.members.Alive,
+		Attempts:   c.Jobs.Attempts,
+		Over:       c.Jobs.Over,
+		Logger:     h.log.Named("jobs"),
+		Registerer: metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("starting the jobs: %w", err)
+	}
+	h.sessions = conversation.New(conversation.Options{
+		Store:      h.store,
+		Dispatch:   conversation.DispatchTo(h.dispatch),
+		Jobs:       h.jobs,
+		HostID:     mo.ID,
+		Silence:    c.Conversation.Silence,
+		Grace:      c.Conversation.Grace,
+		Logger:     h.log.Named("conversation"),
+		Registerer: metrics,
+	})
+	if err := h.members.Start(ctx); err != nil {
+		return fmt.Errorf("joining the hosts that share the store: %w", err)
+	}
+	if err := h.sessions.Recover(ctx, h.members.Alive); err != nil {
+		return fmt.Errorf("taking up what was open when the host stopped: %w", err)
+	}
+	h.followed.Go(func() { h.jobs.Run(h.follow) }) // ends when the jobs are stopped; shutdown waits for it
+	if h.store.Shared() {
+		h.followed.Go(func() { // ends with follow; shutdown waits for it
+			err := h.store.FollowClaims(h.follow, func(session, host string) {
+				if host != mo.ID {
+					h.sessions.Lost(session)
+				}
+			})
+			if err != nil && h.follow.Err() == nil {
+				h.log.Warn("can't hear any more which sessions other hosts take over; their next writes will tell", "error", err)
+			}
+		})
+	}
+	return nil
+}
+
+// takeUp takes over what hosts that are gone have left.
+func (h *Host) takeUp(ctx context.Context) {
+	if err := h.sessions.Recover(ctx, h.members.Alive); err != nil && ctx.Err() == nil {
+		h.log.Error("taking over what a host that is gone has left; it is tried again when the next one goes, and at the next start", "error", err)
+	}
+	h.jobs.Wake()
+}
+
+// self is what this host says of itself to those that share its store.
+func (h *Host) self() store.Host {
+	return store.Host{
+		Address: h.Addr().String(), Version: h.version, Started: h.began.UTC(),
+		Sessions: h.sessions.Len(), Running: h.dispatch.Pool().Running, Jobs: h.jobs.Counts().Claimed,
+	}
+}
+
 // Check loads every app of a configuration as New would and reports what is
 // wrong with it, opening neither port nor store. cacheDir may be empty.
 func Check(ctx context.Context, c config.Config, cacheDir string) (config.Problems, error) {
@@ -276,11 +403,19 @@ func (h *Host) newServer(metrics prometheus.Gatherer) *http.Server {
 	if h.reloads.read != nil {
 		reload = h.Reload
 	}
+	var recordings api.Replays
+	if h.replays != nil {
+		recordings = h.replays
+	}
 	mux.Handle("/", api.New(api.Options{
 		Store:    h.store,
 		Dispatch: h.dispatch,
 		Apps:     h.apps,
+		Jobs:     h.jobs,
+		Members:  h.members,
+		Shared:   h.store.Shared(),
 		Gatherer: metrics,
+		Replays:  recordings,
 		Reload:   reload,
 		Ready:    h.Ready,
 		Version:  h.version,
@@ -380,7 +515,7 @@ func (h *Host) shutdown(ctx context.Context) error {
 		step("finishing what runs", h.dispatch.Drain)
 	}
 	if h.sessions != nil {
-		step("storing what apps answered", h.sessions.Flush)
+		step("storing what apps made of live events", h.sessions.Flush)
 	}
 	if h.http != nil {
 		step("closing the HTTP server", h.http.Shutdown)
@@ -401,8 +536,17 @@ func (h *Host) shutdown(ctx context.Context) error {
 	if h.engine != nil {
 		step("closing the engine", h.engine.Close)
 	}
+	if h.replays != nil {
+		step("storing the recordings", h.replays.Close)
+	}
+	if h.members != nil {
+		step("leaving the other hosts", h.members.Close)
+	}
 	if h.store != nil {
 		step("closing the store", h.store.Close)
+	}
+	if h.identity != nil {
+		step("giving the host's name free", func(context.Context) error { return h.identity.release() })
 	}
 	if h.offer != nil {
 		// At the end: by it, who has taken over sees that all was let go.

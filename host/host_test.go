@@ -236,8 +236,8 @@ func TestConversationWithItsOutputsSurvivesARestart(t *testing.T) {
 	for _, o := range got.Outputs {
 		kinds[o.Event]++
 	}
-	if kinds["audio"] != 1 || kinds["transcript"] != 1 || kinds["conversation"] != 1 || len(got.Failures) != 0 {
-		t.Errorf("got outputs %v and failures %v, want one of each kind and none", kinds, got.Failures)
+	if kinds["audio"] != 1 || kinds["transcript"] != 1 || kinds["conversation"] != 1 || len(got.Jobs) != 0 {
+		t.Errorf("got outputs %v and jobs %v, want one of each kind and none", kinds, got.Jobs)
 	}
 }
 

@@ -17,9 +17,10 @@ const module = "github.com/auricle-dev/auricle/"
 var mayImport = map[string][]string{
 	"cmd":               {"cmd", "host", "plugins", "sdk/event"},
 	"host":              {"host", "plugins", "sdk/event"},
-	"host/api":          {"host/apps", "host/config", "host/dispatch", "host/replays", "host/store", "plugins", "sdk/event"},
+	"host/api":          {"host/apps", "host/cluster", "host/config", "host/dispatch", "host/jobs", "host/replays", "host/store", "plugins", "sdk/event"},
 	"host/stream":       {"host/audio", "host/config", "host/conversation", "host/dispatch", "sdk/event"},
-	"host/conversation": {"host/apps", "host/audio", "host/config", "host/dispatch", "host/store", "plugins", "sdk/event"},
+	"host/conversation": {"host/apps", "host/audio", "host/config", "host/dispatch", "host/jobs", "host/store", "plugins", "sdk/event"},
+	"host/jobs":         {"host/apps", "host/dispatch", "host/store", "plugins", "sdk/event"},
 	"host/dispatch":     {"host/apps", "host/audio", "plugins", "sdk/event"},
 	"host/replays":      {"host/apps", "plugins"},
 	"host/apps":         {"host/config", "plugins", "sdk/event"},

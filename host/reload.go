@@ -15,8 +15,8 @@ import (
 // ReloadReport says what a reload has changed.
 type ReloadReport = api.ReloadReport
 
-// The keys outside app blocks that a reload applies. All others are read when
-// the host starts.
+// keyLogLevel is what a reload applies besides the apps. All other keys are read
+// when the host starts.
 const keyLogLevel = "log_level"
 
 // reloads is what Reload needs from one time to the next.
@@ -24,7 +24,7 @@ type reloads struct {
 	read func() (config.Config, config.Problems) // Options.Reload
 
 	turn     chan struct{} // holds a token while somebody reloads, and from shutdown on
-	inForce  config.Config // belongs to whoever has the turn
+	inForce  config.Config // but for its apps; belongs to whoever has the turn
 	stopping <-chan struct{}
 }
 
@@ -99,7 +99,7 @@ func (h *Host) reload(ctx context.Context) (ReloadReport, error) {
 	}
 	ctx, end, err := r.begin(ctx)
 	if err != nil {
-		return ReloadReport{}, fmt.Errorf("reloading: waiting for another reload: %w", err)
+		return ReloadReport{}, fmt.Errorf("reloading: %w", err)
 	}
 	defer end()
 	next, problems := r.read()
@@ -121,6 +121,8 @@ func (h *Host) reload(ctx context.Context) (ReloadReport, error) {
 
 	change.Apply()
 	h.dispatch.Replace(h.apps.All(), h.retire)
+	h.jobs.Wake() // what waits for an app may find it now
+	h.jobs.Wake() // some may have waited for an app
 	report := ReloadReport{
 		Kept: listed(change.Kept), Added: listed(change.Added), Changed: listed(change.Changed), Removed: listed(change.Removed),
 		Applied: []string{}, Restart: []api.RestartKey{}, Warnings: []string{},
@@ -136,7 +138,7 @@ func (h *Host) reload(ctx context.Context) (ReloadReport, error) {
 		}
 		report.Restart = append(report.Restart, api.RestartKey{Key: k.Path, At: next.Pos[k.Path].String()})
 	}
-	r.inForce.Apps, r.inForce.LogLevel = next.Apps, next.LogLevel
+	r.inForce.LogLevel = next.LogLevel
 	h.logReload(report)
 	return report, nil
 }

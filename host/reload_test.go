@@ -387,6 +387,54 @@ func TestRemovedAppEndsWhatItRuns(t *testing.T) {
 	}
 }
 
+// What an app has still to do when it is removed waits for when it is installed
+// again.
+func TestCompletedConversationsWaitForTheirApp(t *testing.T) {
+	o := operate(t, `
+		pool { workers = 1 }
+		app "minutes" {
+		  module = "spins.wasm"
+		  grant  = ["transcript", "conversation"]
+		  limits {
+		    fuel = 1e15
+		    wall = "400ms"
+		  }
+		}`)
+	c := openStream(t, o.Host, "ada", 0)
+	var ids []string
+	for seq := 1; seq <= 2; seq++ { // the second waits while the first spins
+		c.say(seq, "word")
+		c.send(map[string]string{"type": "finish"})
+		ids = append(ids, c.completed().ID)
+	}
+	o.edit("")
+	if got := became(o.reload()); got != "removed minutes" {
+		t.Errorf("got %q", got)
+	}
+	until := func(what, path, text string) {
+		t.Helper()
+		for end := time.Now().Add(patience); ; {
+			_, body := get(t, o.Host, path)
+			if strings.Contains(string(body), text) {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s: %s, want %s", what, body, text)
+			}
+		}
+	}
+	until("removed", "/v1/jobs?conversation="+ids[1], `"reason":"not_installed"`)
+	o.edit(`
+		app "minutes" {
+		  module = "echo.wasm"
+		  grant  = ["audio", "transcript", "conversation"]
+		}`)
+	if got := became(o.reload()); got != "added minutes" {
+		t.Errorf("got %q", got)
+	}
+	until("installed again", "/v1/conversations/"+ids[1], `"app":"minutes"`)
+}
+
 // Audio is kept from when an app is to get it until none is.
 func TestAudioAppComesAndGoesDuringAStream(t *testing.T) {
 	const app = `

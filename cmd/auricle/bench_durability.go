@@ -114,6 +114,71 @@ func printCrash(w io.Writer, r durability.CrashReport) error {
 	return nil
 }
 
+func newBenchCompletionsCommand() *cobra.Command {
+	var (
+		asJSON bool
+		o      durability.CompletionsOptions
+	)
+	cmd := &cobra.Command{
+		Use:   "completions [flags]",
+		Short: "Measure durable completions: how many a second, how soon, and at what cost",
+		Long: `Measures what it takes to complete conversations durably, with four apps on each:
+
+  the durable part   what a completion writes, through the store, beside bare
+                     JetStream publishes of the conversation and the apps'
+                     answers, each synced by itself; and from 10 and from 10,000
+                     stored conversations on
+  full rate          clients that complete one conversation after the other, each
+                     the next when every app's answer to the last is stored and
+                     received
+  half that rate     how soon completed follows finish
+
+The clients run on the same machine. It takes about two minutes.`,
+		Example: `  auricle bench completions
+  auricle bench completions -json > completions.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Clients < 1 || o.Seconds < 1 {
+				return usagef("-clients is %d and -seconds is %d; both must be at least 1", o.Clients, o.Seconds)
+			}
+			return measureDurability(cmd, asJSON, func(ctx context.Context, in durability.Options) (durability.CompletionsReport, error) {
+				o.Options = in
+				return durability.Completions(ctx, o)
+			}, printCompletions)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the figures as JSON")
+	cmd.Flags().IntVar(&o.Clients, "clients", 64, "`N` clients that complete conversations at once")
+	cmd.Flags().IntVar(&o.Seconds, "seconds", 10, "measure each rate for `N` seconds")
+	return cmd
+}
+
+func printCompletions(w io.Writer, r durability.CompletionsReport) error {
+	fmt.Fprintf(w, "%d CPUs, %s/%s, %s; conversations of %d segments, %d B, %d apps on each\n\n",
+		r.Machine.CPUs, r.Machine.OS, r.Machine.Arch, r.Machine.Go, r.Segments, r.Bytes, r.Apps)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "through a host\ta second\tfinish to completed, p50\tp99\tto the last answer, p50\tp99\thost's CPU each")
+	for _, l := range []struct {
+		name string
+		durability.Load
+	}{{"full rate", r.Full}, {"half of it", r.Half}} {
+		fmt.Fprintf(tw, "%s\t%.0f\t%.1f ms\t%.1f ms\t%.1f ms\t%.1f ms\t%.2f ms\n", l.name, l.PerSecond, l.P50Millis, l.P99Millis, l.Effects50, l.Effects99, l.CPUMillis)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	d := r.Durable
+	fmt.Fprintf(w, "the clients took %.2f CPUs beside the full rate\n\n", r.CPUs)
+	fmt.Fprintf(tw, "the durable part\ta second\tCPU each\n")
+	fmt.Fprintf(tw, "of a completion\t%.0f\t%.0f µs\n", d.PerSecond, d.CPUMicros)
+	fmt.Fprintf(tw, "bare publishes, each synced\t%.0f\t%.0f µs\n", d.BarePerSecond, d.BareMicros)
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%.2f times the CPU of the bare publishes; from 10,000 stored conversations on, %.2f times that from 10 on\n", d.Ratio, d.Growth)
+	return err
+}
+
 func newBenchClusterCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -132,14 +197,14 @@ effect was seen twice. It takes about a minute and a half.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return measureDurability(cmd, asJSON, func(ctx context.Context, in durability.Options) (durability.ClusterReport, error) {
 				return durability.Cluster(ctx, durability.ClusterOptions{Options: in})
-			}, printCluster)
+			}, printBenchCluster)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the figures as JSON")
 	return cmd
 }
 
-func printCluster(w io.Writer, r durability.ClusterReport) error {
+func printBenchCluster(w io.Writer, r durability.ClusterReport) error {
 	fmt.Fprintf(w, "%d CPUs, %s/%s, %s; %d hosts on %d NATS servers, one host killed beside %d clients that talk\n\n",
 		r.Machine.CPUs, r.Machine.OS, r.Machine.Arch, r.Machine.Go, r.Hosts, r.NATSServers, r.Clients)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,65 +14,111 @@ import (
 	"time"
 )
 
-// defaultHostURL is where a host listens when nothing else is configured.
+// defaultHostURL is where a host answers HTTP when nothing else is configured.
 const defaultHostURL = "http://127.0.0.1:7080"
 
+// hostURLUsage is the usage of the flag -url.
+const hostURLUsage = "the host's `URL`, or host:port"
+
 const (
-	hostTimeout   = 30 * time.Second // of a request, its answer included
-	maxHostAnswer = 64 << 20
+	hostTimeout   = time.Minute // of one request, if nothing else is said
+	maxHostAnswer = 64 << 20    // bytes
 )
 
-// hostClient asks a running host.
-type hostClient struct{ base *url.URL }
-
-// newHostClient returns a client of the host at address: a URL, or host:port.
-func newHostClient(address string) (*hostClient, error) {
-	full := address
-	if !strings.Contains(full, "://") {
-		full = "http://" + full
-	}
-	u, err := url.Parse(full)
-	if err != nil || u.Host == "" {
-		return nil, usagef("-url %q is no address; write it like %s or 127.0.0.1:7080", address, defaultHostURL)
-	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return nil, usagef("-url %q: the scheme must be http or https", address)
-	}
-	return &hostClient{u}, nil
+// hostClient asks a running host over HTTP.
+type hostClient struct {
+	base    *url.URL
+	timeout time.Duration // of one request
 }
 
-// get returns what the host has at a path. What it refuses with is the error.
-func (c *hostClient) get(ctx context.Context, path string, query url.Values) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
-	defer cancel()
-	at := c.base.JoinPath(path)
-	at.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+// newHostClient takes the URL of a host: http or https, a host and maybe a
+// port; or host:port.
+func newHostClient(base string) (*hostClient, error) {
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, usagef("-url %q is not the URL of a host; write it like %s", base, defaultHostURL)
+	}
+	return &hostClient{&url.URL{Scheme: u.Scheme, Host: u.Host}, hostTimeout}, nil
+}
+
+// get asks for what is at path, whose parts are escaped here.
+func (c *hostClient) get(ctx context.Context, values url.Values, into any, path ...string) error {
+	u := c.base.JoinPath(escaped(path)...)
+	u.RawQuery = values.Encode()
+	return c.do(ctx, http.MethodGet, u, nil, into)
+}
+
+// post sends body as JSON.
+func (c *hostClient) post(ctx context.Context, body, into any, path ...string) error {
+	b, err := json.Marshal(body)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	return c.do(ctx, http.MethodPost, c.base.JoinPath(escaped(path)...), b, into)
+}
+
+func escaped(parts []string) []string {
+	out := make([]string, len(parts))
+	for i, p := range parts {
+		out[i] = url.PathEscape(p)
+	}
+	return out
+}
+
+// do makes a request and reads the JSON of its answer. Its errors say what to
+// do.
+func (c *hostClient) do(ctx context.Context, method string, u *url.URL, body []byte, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		if errors.Is(err, syscall.ECONNREFUSED) {
-			return nil, fmt.Errorf("nothing listens at %s; is the host running? start it with \"auricle serve\"", c.base)
-		}
-		return nil, err
-	}
-	defer resp.Body.Close() // it is only read
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxHostAnswer+1))
 	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nothing listens at %s; is the host running? start it with \"auricle serve\"", c.base)
 	case err != nil:
-		return nil, fmt.Errorf("reading the host's answer: %w", err)
-	case len(body) > maxHostAnswer:
-		return nil, fmt.Errorf("the host's answer has more than %d MiB", maxHostAnswer>>20)
-	case resp.StatusCode == http.StatusOK:
-		return body, nil
+		return fmt.Errorf("asking the host: %w", err)
 	}
-	var refused struct {
-		Error struct{ Message string }
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return c.refused(resp)
 	}
-	if err := json.Unmarshal(body, &refused); err != nil || refused.Error.Message == "" {
-		return nil, fmt.Errorf("%s answered %s; is it an auricle host?", at.Redacted(), resp.Status)
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxHostAnswer+1))
+	if err != nil {
+		return fmt.Errorf("reading the host's answer: %w", err)
 	}
-	return nil, errors.New(refused.Error.Message)
+	if len(answer) > maxHostAnswer {
+		return fmt.Errorf("the answer of %s is larger than %s", c.base, megabytes(maxHostAnswer))
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("the answer of %s is not what an Auricle host says: %w", c.base, err)
+	}
+	return nil
+}
+
+// refusedError is what a host answered instead of what it was asked for.
+type refusedError struct {
+	text     string
+	Problems []string // with its configuration, a line each
+}
+
+func (e *refusedError) Error() string { return e.text }
+
+func (c *hostClient) refused(resp *http.Response) error {
+	var e refusedError
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxHostAnswer))
+	if err == nil && json.Unmarshal(body, &e) != nil {
+		e.Problems = nil // it is no JSON of ours, as refusal says
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	e.text = fmt.Sprintf("%s refused: %s", c.base, refusal(resp))
+	return &e
 }

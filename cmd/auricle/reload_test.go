@@ -15,7 +15,7 @@ func TestReloadPrintsWhatBecameOfTheApps(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out, errs bytes.Buffer
-		code = run(t.Context(), []string{"reload", "-addr", s.addr}, nil, &out, &errs)
+		code = run(t.Context(), []string{"reload", "-url", s.addr}, nil, &out, &errs)
 		return code, out.String(), errs.String()
 	}
 	code, stdout, stderr := reload(`
@@ -31,7 +31,7 @@ app "wait" {
 	}
 	code, stdout, stderr = reload(`app "wait" {}`)
 	want := s.file + `:1:1: app "wait": module is missing; `
-	if code != exitFault || stdout != "" || !strings.HasPrefix(stderr, want) || !strings.HasSuffix(stderr, "auricle reload: the configuration has faults; nothing was changed\n") {
+	if code != exitFault || stdout != "" || !strings.HasPrefix(stderr, want) || !strings.HasSuffix(stderr, "422 Unprocessable Entity: the configuration has faults; nothing was changed (bad_configuration)\n") {
 		t.Errorf("exit code %d\n%s%s\nwant %s", code, stdout, stderr, want)
 	}
 }

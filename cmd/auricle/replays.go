@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/url"
 	"os"
@@ -27,8 +26,6 @@ that failed, and of a share of the others if its configuration says so.
 	cmd.AddCommand(newReplaysListCommand(), newReplaysGetCommand())
 	return cmd
 }
-
-const hostURLUsage = "the host's `ADDRESS`: a URL, or host:port"
 
 func newReplaysListCommand() *cobra.Command {
 	var address, app string
@@ -61,17 +58,14 @@ func newReplaysListCommand() *cobra.Command {
 }
 
 func listReplays(ctx context.Context, host *hostClient, query url.Values, asJSON bool, stdout io.Writer) error {
-	body, err := host.get(ctx, "/v1/replays", query)
-	if err != nil {
+	var list struct {
+		Replays []replays.Entry `json:"replays"`
+	}
+	if err := host.get(ctx, query, &list, "v1", "replays"); err != nil {
 		return err
 	}
 	if asJSON {
-		_, err := stdout.Write(body)
-		return err
-	}
-	var list struct{ Replays []replays.Entry }
-	if err := json.Unmarshal(body, &list); err != nil {
-		return fmt.Errorf("reading the host's answer: %w", err)
+		return printJSON(stdout, list)
 	}
 	out := errWriter{w: stdout}
 	for _, e := range list.Replays {
@@ -96,8 +90,8 @@ a file that only you can read.`,
 			if err != nil {
 				return err
 			}
-			file, err := host.get(cmd.Context(), "/v1/replays/"+url.PathEscape(args[0]), nil)
-			if err != nil {
+			var file json.RawMessage // as it is
+			if err := host.get(cmd.Context(), nil, &file, "v1", "replays", args[0]); err != nil {
 				return err
 			}
 			if to == "" {

@@ -23,13 +23,14 @@ func newServeCommand() *cobra.Command {
 	var (
 		path     string
 		takeOver bool
+		salvage  bool
 	)
 	cmd := &cobra.Command{
 		Use:   "serve [flags]",
 		Short: "Run the host",
 		Long: `Runs the host until SIGTERM or SIGINT. It then stops accepting, tells clients,
-completes the open conversations and finishes what runs, within the time that
-"drain" sets, and exits 0. A second signal ends it at once.
+hands over what is open to the host that comes next, and finishes what runs,
+within the time that "drain" sets, and exits 0. A second signal ends it at once.
 
 SIGHUP, as POST /v1/reload, has it read the configuration again, from the same
 file, variables and flags: apps are added, changed and removed with no stream
@@ -53,12 +54,13 @@ variables (AURICLE_LISTEN for "listen", AURICLE_POOL_WORKERS for "workers" in
 				return err
 			}
 			return serve(cmd.Context(), host.Options{
-				Config: c, Logger: newLogger(c, cmd.ErrOrStderr()), Version: version().Version, Compiler: compiler, TakeOver: takeOver,
+				Config: c, Logger: newLogger(c, cmd.ErrOrStderr()), Version: version().Version, Compiler: compiler, TakeOver: takeOver, Salvage: salvage,
 				Reload: func() (config.Config, config.Problems) { return readConfig(path, cmd.Flags()) },
 			})
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", "config.hcl", configFlagUsage)
+	cmd.Flags().BoolVar(&salvage, "salvage", false, "open a damaged store with what can still be read of it, keeping copies of what is damaged")
 	cmd.Flags().BoolVar(&takeOver, "take-over", false, "take the turn of the host that runs in the same data_dir, refusing no connection")
 	config.AddFlags(cmd.Flags())
 	return cmd

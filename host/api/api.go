@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/cluster"
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/replays"
@@ -41,6 +42,7 @@ type Jobs interface {
 	Show(ctx context.Context, app, conversation string) (store.Job, error)
 	Retry(ctx context.Context, f jobs.Filter) (int, error)
 	Drop(ctx context.Context, f jobs.Filter) (int, error)
+	Counts() jobs.Counts
 }
 
 // Guards: the host's parts are what this package asks for.
@@ -49,6 +51,7 @@ var (
 	_ Dispatch = (*dispatch.Dispatcher)(nil)
 	_ Apps     = (*apps.Set)(nil)
 	_ Jobs     = (*jobs.Jobs)(nil)
+	_ Members  = (*cluster.Members)(nil)
 	_ Replays  = (*replays.Directory)(nil)
 )
 
@@ -66,6 +69,8 @@ type Options struct {
 	Dispatch Dispatch
 	Apps     Apps
 	Jobs     Jobs
+	Members  Members
+	Shared   bool // whether other hosts may use the same store
 	Gatherer prometheus.Gatherer
 	Replays  Replays                                     // nil: there are no such paths
 	Reload   func(context.Context) (ReloadReport, error) // reads the configuration again and applies it; a config.Problems says why not. nil: there is no such path
@@ -110,6 +115,7 @@ func New(o Options) http.Handler {
 		conversationsPath: h.conversations,
 		"/v1/apps":        h.apps,
 		jobsPath:          h.jobs,
+		clusterPath:       h.cluster,
 	}
 	h.changes = map[string]http.HandlerFunc{
 		jobsPath + "/retry": h.retryJobs,

@@ -22,6 +22,7 @@ import (
 	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/dispatch"
+	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
@@ -31,15 +32,33 @@ import (
 type parts struct {
 	store *store.Store
 	apps  *apps.Set
+	jobs  *jobs.Jobs
+	told  chan struct{} // closed when jobs has been told of all that there are
 	ready error
 	log   bytes.Buffer
+}
+
+// telling is a store that closes told when its follower has been told of all
+// jobs.
+type telling struct {
+	*store.Store
+	told chan struct{}
+}
+
+func (s telling) FollowJobs(ctx context.Context, f func(store.JobChange)) error {
+	return s.Store.FollowJobs(ctx, func(c store.JobChange) {
+		f(c)
+		if c.Synced {
+			close(s.told)
+		}
+	})
 }
 
 // serve starts a server over real parts with one app, greeter, that was not
 // granted all that it wants.
 func serve(t *testing.T, wrap func(api.Store) api.Store) (*httptest.Server, *parts) {
 	t.Helper()
-	ctx, p := t.Context(), &parts{}
+	ctx, p := t.Context(), &parts{told: make(chan struct{})}
 	closing := func(name string, f func(context.Context) error) {
 		t.Cleanup(func() {
 			if err := f(context.Background()); err != nil {
@@ -73,13 +92,18 @@ func serve(t *testing.T, wrap func(api.Store) api.Store) (*httptest.Server, *par
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.jobs, err = jobs.New(jobs.Options{Store: telling{p.store, p.told}, Dispatch: jobs.DispatchTo(dispatcher), Apps: func() *apps.Set { return p.apps }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closing("jobs", p.jobs.Close)
 	closing("dispatcher", dispatcher.Drain)
 	var s api.Store = p.store
 	if wrap != nil {
 		s = wrap(s)
 	}
 	server := httptest.NewServer(api.New(api.Options{
-		Store: s, Dispatch: dispatcher, Apps: p.apps, Gatherer: registry, Version: "1.0.0",
+		Store: s, Dispatch: dispatcher, Apps: p.apps, Jobs: p.jobs, Gatherer: registry, Version: "1.0.0",
 		Ready:  func() error { return p.ready },
 		Logger: hclog.New(&hclog.LoggerOptions{Output: &p.log}),
 	}))
@@ -113,7 +137,7 @@ func complete(t *testing.T, s *store.Store, id, uid string) event.Conversation {
 		ID: id, UID: uid, Session: "s_1", StartedAt: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), CompletedAt: time.Date(2026, 3, 1, 12, 1, 0, 0, time.UTC),
 		Reason: event.ReasonEnd, Segments: []event.Segment{{ID: "1", Text: "<b>5 & 6</b>", End: 1}},
 	}
-	if err := s.Complete(t.Context(), c); err != nil {
+	if err := s.Complete(t.Context(), c, nil); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -170,6 +194,23 @@ func TestBadRequestsGetAClearError(t *testing.T) {
 		{"GET", "/v1/apps/", 404, "not_found", ""},
 		{"GET", "/v1/conversations/", 404, "not_found", ""},
 		{"GET", "/v1/conversations/a/b", 404, "not_found", ""},
+		{"GET", "/v1/jobs/", 404, "not_found", ""},
+		{"GET", "/v1/jobs/greeter", 404, "not_found", ""},
+		{"GET", "/v1/jobs/greeter/c_none/x", 404, "not_found", ""},
+		{"GET", "/v1/jobs/greeter/c_none", 404, "not_found", "no job for this conversation"},
+		{"GET", "/v1/jobs/greeter/%3E", 404, "not_found", "no job for this conversation"},
+		{"GET", "/v1/jobs/greeter/c_none?x=", 400, "bad_query", `unknown parameter "x"`},
+		{"GET", "/v1/jobs?uid=ann", 400, "bad_query", `unknown parameter "uid"; known: app, conversation, reason, state, limit, cursor`},
+		{"GET", "/v1/jobs?app=", 400, "bad_query", "app is empty"},
+		{"GET", "/v1/jobs?app=a&app=b", 400, "bad_query", "app is given 2 times"},
+		{"GET", "/v1/jobs?state=gone", 400, "bad_query", `state "gone" is none; known: waiting, running, dead`},
+		{"GET", "/v1/jobs?reason=" + strings.Repeat("r", 129), 400, "bad_query", "reason is 129 bytes long"},
+		{"GET", "/v1/jobs?limit=1001", 400, "bad_limit", "1 to 1000"},
+		{"GET", "/v1/jobs?cursor=", 400, "bad_cursor", "leave it out"},
+		{"GET", "/v1/jobs?cursor=x", 400, "bad_cursor", "start again"},
+		{"GET", "/v1/jobs/retry", 405, "method_not_allowed", "POST only"},
+		{"POST", "/v1/jobs", 405, "method_not_allowed", "GET only"},
+		{"POST", "/v1/jobs/drop", 415, "bad_content_type", "application/json"},
 		{"GET", "/v1/conversations/c_none", 404, "not_found", "no completed conversation"},
 		{"GET", "/v1/conversations/%3E", 404, "not_found", "no completed conversation"},
 		{"POST", "/v1/apps", 405, "method_not_allowed", "GET only"},
@@ -198,7 +239,14 @@ func TestBadRequestsGetAClearError(t *testing.T) {
 	} {
 		resp, body := get(t, server, c.method, c.path)
 		checkError(t, c.method+" "+c.path, resp, body, c.status, c.code, c.says)
-		if allow := resp.Header.Get("Allow"); (c.status == 405) != (allow == "GET, HEAD") {
+		want := ""
+		if c.status == 405 {
+			want = "GET, HEAD"
+			if strings.Contains(c.says, "POST") {
+				want = "POST"
+			}
+		}
+		if allow := resp.Header.Get("Allow"); allow != want {
 			t.Errorf("%s %s: Allow is %q", c.method, c.path, allow)
 		}
 	}
@@ -269,20 +317,18 @@ func TestAConversationIsShownWithWhatAppsMadeOfIt(t *testing.T) {
 	server, p := serve(t, nil)
 	complete(t, p.store, "c_1", "ann")
 	out := event.Output{App: "greeter", Conversation: "c_1", Event: "conversation", Invocation: "i_1", Kind: event.OutputEmitted, Data: json.RawMessage(`{"html":"<p>&</p>"}`), At: time.Date(2026, 3, 1, 12, 2, 0, 0, time.UTC)}
-	for _, r := range []store.Result{
-		{App: "greeter", Event: "conversation", Invocation: "i_1", Outcome: "ok", Attempt: 1, Outputs: []event.Output{out}},
-		{App: "runaway", Event: "conversation", Invocation: "i_2", Outcome: "fuel_exhausted", Error: "fuel spent", Attempt: 2},
-	} {
-		if err := p.store.AddResult(t.Context(), "c_1", r); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := p.store.FinishJob(t.Context(), "c_1", store.Result{App: "greeter", Event: "conversation", Invocation: "i_1", Outcome: "ok", Attempt: 1, Outputs: []event.Output{out}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.store.PutJob(t.Context(), store.Job{App: "runaway", Conversation: "c_1", UID: "ann", Session: "s_1", State: store.JobDead, Since: out.At, Attempts: 2, Reason: "trap"}, 0); err != nil {
+		t.Fatal(err)
 	}
 	resp, body := get(t, server, "GET", "/v1/conversations/c_1")
 	checkHeaders(t, "c_1", resp)
 	want := `{"id":"c_1","session":"s_1","uid":"ann","started_at":"2026-03-01T12:00:00Z","completed_at":"2026-03-01T12:01:00Z","reason":"end","audio_ms":0,` +
 		`"segments":[{"id":"1","text":"<b>5 & 6</b>","is_user":false,"start":0,"end":1}],` +
 		`"outputs":[{"app":"greeter","conversation":"c_1","event":"conversation","invocation":"i_1","kind":"output","data":{"html":"<p>&</p>"},"at":"2026-03-01T12:02:00Z"}],` +
-		`"failures":[{"app":"runaway","event":"conversation","invocation":"i_2","outcome":"fuel_exhausted","error":"fuel spent","attempt":2}]}` + "\n"
+		`"jobs":[{"app":"runaway","conversation":"c_1","uid":"ann","session":"s_1","state":"dead","since":"2026-03-01T12:02:00Z","attempts":2,"reason":"trap"}]}` + "\n"
 	if resp.StatusCode != 200 || body != want {
 		t.Errorf("got %d\n%s\nwant\n%s", resp.StatusCode, body, want)
 	}

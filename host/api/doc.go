@@ -13,6 +13,7 @@
 //	POST /v1/jobs/retry, /v1/jobs/drop              what of that is done, or given up
 //	GET /v1/replays?app=&limit=                     recordings of invocations, newest first
 //	GET /v1/replays/{invocation}                    one, for "auricle app run -replay"
+//	GET /v1/cluster                                 the hosts that share the store, their sessions and jobs
 //	POST /v1/reload                                 read the configuration again
 //
 // Answers are JSON. Whatever goes wrong has one shape,

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/auricle-dev/auricle/host/store"
 )
 
 // defaultLimit is how many things a list has where the client does not say.
@@ -39,9 +37,6 @@ func query(r *http.Request, known ...string) (url.Values, error) {
 	}
 	return values, nil
 }
-
-// defaultLimit is how much of a list a page has when the client does not say.
-const defaultLimit = 20
 
 // page reads which part of a list is asked for. When that is no good it answers
 // and reports false.

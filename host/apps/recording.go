@@ -309,6 +309,8 @@ func DecodeRecording(file []byte) (*Recording, error) {
 		return nil, errors.New("its limits must be above 0")
 	case (b.Text != nil) == (b.Bytes != nil):
 		return nil, errors.New("it needs a payload, or else payload_base64")
+	case len(b.Answers) > MaxRecordedBytes:
+		return nil, fmt.Errorf("its answers have %d bytes; a recording holds at most %d", len(b.Answers), MaxRecordedBytes)
 	}
 	if _, err := plugins.ReadTape(b.Answers); err != nil {
 		return nil, fmt.Errorf("its answers: %w", err)

@@ -146,6 +146,13 @@ type StartRequest struct {
 	Metadata map[string]string // not changed after
 }
 
+// Len returns how many sessions there are, with or without a stream.
+func (m *Sessions) Len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.sessions)
+}
+
 // Start begins a session, or resumes one, that speaks to c. A session that is
 // resumed is taken from the stream that still has it, from the store if need
 // be, and so from another host. The errors are ErrClosed, ErrTooManySessions,

@@ -106,6 +106,11 @@ func TestOnlyWhatIsDueAndInstalledIsRun(t *testing.T) {
 				t.Errorf("room of %s: %+v, want %+v", app, got, want)
 			}
 		}
+		for app, want := range map[string]bool{"a": true, "deaf": false, "hers": false, "gone": false} {
+			if got := d.Has("u", app); got != want {
+				t.Errorf("u has %s: %v, want %v", app, got, want)
+			}
+		}
 	})
 }
 

@@ -194,13 +194,24 @@ func (d *Dispatcher) Room(app string) Room {
 	if d.draining.Load() {
 		return Room{Deferred: ReasonShutdown}
 	}
-	d.mu.Lock()
-	l := d.byName[app]
-	d.mu.Unlock()
+	l := d.lane(app)
 	if l == nil || !l.now().app.Holds(event.CapConversation) {
 		return Room{Deferred: ReasonNotInstalled}
 	}
 	return l.room(time.Now())
+}
+
+// Has reports whether a user has an app that may have conversations.
+func (d *Dispatcher) Has(uid, app string) bool {
+	l := d.lane(app)
+	return l != nil && l.now().gets(uid, event.KindConversation)
+}
+
+// lane returns the lane of an app, nil if there never was one.
+func (d *Dispatcher) lane(app string) *lane {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.byName[app]
 }
 
 // current returns the lanes of the installed apps, in the configuration's order.

@@ -40,14 +40,14 @@ func (r *roster) named(app string) *mailbox {
 // away the others. Those of apps that stay go on, with another version of their
 // app where there is one.
 func (s *Session) fit(lanes []*lane) {
-	told := map[*mailbox][]Gap{}
 	s.mu.Lock()
-	old := s.roster.Load()
 	if s.closed.Load() {
 		s.mu.Unlock()
 		return
 	}
+	old := s.roster.Load()
 	next := &roster{buffer: old.buffer}
+	var dropped [][]Gap // by each of next.mailboxes
 	for _, l := range lanes {
 		t := l.now()
 		if !t.app.Serves(s.o.UID) {
@@ -65,7 +65,7 @@ func (s *Session) fit(lanes []*lane) {
 			}
 			next.listeners = append(next.listeners, m)
 		}
-		told[m] = m.fit(next.buffer, piece, t.app.Holds(event.CapTranscript))
+		dropped = append(dropped, m.fit(next.buffer, piece, t.app.Holds(event.CapTranscript)))
 		next.mailboxes = append(next.mailboxes, m)
 	}
 	if len(next.listeners) == 0 {
@@ -73,8 +73,8 @@ func (s *Session) fit(lanes []*lane) {
 	}
 	s.roster.Store(next)
 	s.mu.Unlock()
-	for m, gaps := range told {
-		m.tell(gaps)
+	for i, m := range next.mailboxes {
+		m.tell(dropped[i])
 	}
 	for _, m := range old.mailboxes {
 		if next.of(m.lane) == nil {

@@ -269,6 +269,7 @@ type fakeDispatch struct {
 
 	mu      sync.Mutex
 	rooms   map[string]dispatch.Room // other than perApp
+	without string                   // the user who has no apps
 	calls   map[id][]time.Time
 	options []dispatch.SessionOptions
 	running map[string]int
@@ -301,6 +302,12 @@ func (d *fakeDispatch) Room(app string) dispatch.Room {
 		return r
 	}
 	return dispatch.Room{Runs: perApp}
+}
+
+func (d *fakeDispatch) Has(uid, _ string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return uid != d.without
 }
 
 func (d *fakeDispatch) Open(o dispatch.SessionOptions) jobs.Boxes {

@@ -43,6 +43,7 @@ type Store interface {
 type Dispatch interface {
 	Open(o dispatch.SessionOptions) Boxes
 	Room(app string) dispatch.Room
+	Has(uid, app string) bool
 }
 
 // Boxes are mailboxes of a session of which nobody else knows.

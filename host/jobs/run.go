@@ -153,14 +153,23 @@ func (j *Jobs) take(now time.Time) (claims []claim, next time.Duration, roomy bo
 		case room.Deferred == dispatch.ReasonQueueFull:
 			next = min(next, roomEvery)
 		case room.Deferred == dispatch.ReasonNotInstalled:
-			j.noteMissing(q, now)
+			j.noteMissing(q.overdue(now), now)
 		}
+		var without []*entry
 		for q.Len() > 0 && q.running < most && t.claimed < maxClaimed && !q.entries[0].due.After(now) {
 			e := heap.Pop(q).(*entry)
+			if !j.o.Dispatch.Has(e.UID, e.App) {
+				without = append(without, e)
+				continue
+			}
 			q.running++
 			t.claimed++
 			claims = append(claims, t.hold(e))
 		}
+		for _, e := range without { // its user has not the app any more
+			t.push(e, now.Add(installedEvery))
+		}
+		j.noteMissing(without, now)
 		if q.Len() > 0 && q.running < most && t.claimed < maxClaimed {
 			next = min(next, q.entries[0].due.Sub(now))
 		}
@@ -168,16 +177,13 @@ func (j *Jobs) take(now time.Time) (claims []claim, next time.Duration, roomy bo
 	return claims, next, t.roomy()
 }
 
-// noteMissing has the records of an app that is not installed say so, once each.
-// The caller holds mu.
-func (j *Jobs) noteMissing(q *queue, now time.Time) {
-	var es []*entry
-	for _, e := range q.entries {
-		if !e.due.After(now) && (e.Reason != dispatch.ReasonNotInstalled || e.State != store.JobWaiting) {
-			es = append(es, e)
-		}
-	}
+// noteMissing has the records of an app that is not installed, or not for their
+// users, say so, once each. The caller holds mu.
+func (j *Jobs) noteMissing(es []*entry, now time.Time) {
 	for _, e := range es {
+		if e.Reason == dispatch.ReasonNotInstalled && e.State == store.JobWaiting {
+			continue
+		}
 		c := j.table.hold(e)
 		j.writers.add(func() {
 			job, after := c.job, c.after

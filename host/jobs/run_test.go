@@ -144,6 +144,35 @@ func TestJobsOfAnAppThatIsNotInstalledWait(t *testing.T) {
 	})
 }
 
+func TestJobOfAUserWhoHasTheAppNoLongerWaitsAndHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		d := newDispatch(in())
+		d.without = "bert"
+		d.set("a", &dispatch.Room{Runs: 1})
+		h := start(t, m, d, jobs.Options{})
+		defer h.close(t)
+		w := m.add("c1", "a")
+		w.Conversation.UID = "bert"
+		<-h.Start(w)
+		<-h.Start(m.add("c2", "a"))
+		time.Sleep(24 * time.Hour)
+		if got := m.recorded(); !reflect.DeepEqual(got, []string{"a c1 waiting not_installed"}) || d.total() != 1 {
+			t.Errorf("records %q, %d calls", got, d.total())
+		}
+		if got := m.puts(); len(got) != 4 { // two records, a claim, and the reason, once
+			t.Errorf("written %q", got)
+		}
+		d.mu.Lock()
+		d.without = ""
+		d.mu.Unlock()
+		time.Sleep(time.Minute)
+		if len(m.recorded()) != 0 {
+			t.Errorf("records %q once the user has the app again", m.recorded())
+		}
+	})
+}
+
 func TestJobsBeyondTheBoundAreRunToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most, live, dead = 8, 50, 20

@@ -56,6 +56,17 @@ func (q *queue) Pop() any {
 	return e
 }
 
+// overdue returns what is due.
+func (q *queue) overdue(now time.Time) []*entry {
+	var es []*entry
+	for _, e := range q.entries {
+		if !e.due.After(now) {
+			es = append(es, e)
+		}
+	}
+	return es
+}
+
 // table is what is known of the jobs. It is not safe for concurrent use.
 type table struct {
 	most    int // entries that are live, and as many that are dead

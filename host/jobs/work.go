@@ -213,7 +213,7 @@ func attempt(outcome string, a dispatch.Attempt) *store.Attempt {
 	kept := &store.Attempt{
 		Invocation: inv.ID, Module: a.Module, Version: a.Version, At: inv.At.UTC(),
 		Outcome: outcome, Error: inv.Err, Stack: inv.Stack, LogCut: inv.LogCut,
-		Fuel: inv.Fuel, FuelLimit: inv.FuelLimit, WallMicros: inv.Wall.Microseconds(),
+		Fuel: inv.Fuel, FuelLimit: inv.FuelLimit, WallMicros: inv.Wall.Microseconds(), Replay: inv.Replay,
 	}
 	for _, line := range inv.Log {
 		kept.Log = append(kept.Log, store.LogLine{Level: line.Level, Text: line.Text})

@@ -163,10 +163,11 @@ func TestDeadLettersByOutcome(t *testing.T) {
 func TestWorkIsPutOffWithoutCost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
+		registry := prometheus.NewRegistry()
 		open := deferred(dispatch.ReasonBreakerOpen)
 		open.Until = time.Now().Add(30 * time.Second)
 		d := newDispatch(in(open))
-		h := start(t, m, d, jobs.Options{})
+		h := start(t, m, d, jobs.Options{Registerer: registry})
 		defer h.close(t)
 		d.set("a", &dispatch.Room{Deferred: dispatch.ReasonBreakerOpen, Until: open.Until})
 		<-h.begin(m.add("c", "a"))
@@ -179,6 +180,13 @@ func TestWorkIsPutOffWithoutCost(t *testing.T) {
 		time.Sleep(89 * time.Second)
 		if got := len(d.called("a", "c")); got != 1 || len(m.puts()) != 1 {
 			t.Fatalf("%d calls and records %q while the breaker is open", got, m.puts())
+		}
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(`
+			# HELP auricle_job_oldest_waiting_seconds Age of the oldest job that is not dead.
+			# TYPE auricle_job_oldest_waiting_seconds gauge
+			auricle_job_oldest_waiting_seconds 89
+		`), "auricle_job_oldest_waiting_seconds"); err != nil {
+			t.Error(err)
 		}
 		d.set("a", nil)
 		time.Sleep(2 * time.Second)

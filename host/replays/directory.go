@@ -59,7 +59,7 @@ func (o Options) check() error {
 		errs = append(errs, fmt.Errorf("MaxAge is %v; it can't be negative", o.MaxAge))
 	}
 	if !(o.Sample >= 0 && o.Sample <= 1) {
-		errs = append(errs, fmt.Errorf("Sample is %v; it is a share, from 0 to 1", o.Sample))
+		errs = append(errs, fmt.Errorf("a Sample of %v; it is a share, from 0 to 1", o.Sample))
 	}
 	return errors.Join(errs...)
 }

@@ -141,7 +141,7 @@ func TestFailuresAreWantedAndOthersBySample(t *testing.T) {
 
 func TestBadOptionsAreRefusedTogether(t *testing.T) {
 	_, err := replays.Open(replays.Options{MaxBytes: -1, MaxAge: -1, Sample: 1.5})
-	for _, want := range []string{"no directory", "MaxBytes is -1", "MaxAge is -1", "Sample is 1.5"} {
+	for _, want := range []string{"no directory", "MaxBytes is -1", "MaxAge is -1", "a Sample of 1.5"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q in it", err, want)
 		}

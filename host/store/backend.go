@@ -30,12 +30,16 @@ const (
 	subjectHosts         = "host.*"
 )
 
+// diskStreams are those that are kept on disk.
+var diskStreams = []string{streamOpen, streamConversations, streamResults, streamJobs}
+
 // The server's error codes that the client library has no name for.
 const (
 	codeNoSuitablePeers      jetstream.ErrorCode = 10005
 	codeNotAvailable         jetstream.ErrorCode = 10008
 	codeNameInUse                                = jetstream.JSErrCodeStreamNameInUse
 	codeReplicasNotSupported jetstream.ErrorCode = 10074
+	codeIncompleteBatch      jetstream.ErrorCode = 10176
 )
 
 // Why an embedded server takes no writes.
@@ -74,13 +78,19 @@ func (o *Options) streams() []jetstream.StreamConfig {
 		{Name: streamOpen, Description: "open conversations, and those whose work is not done", Subjects: []string{subjectOpen, subjectLegacyOpen}, AllowRollup: true, AllowMsgTTL: true},
 		{Name: streamConversations, Description: "completed conversations", Subjects: []string{subjectConversations, subjectParts}},
 		{Name: streamResults, Description: "what apps made of conversations", Subjects: []string{subjectResults}},
-		{Name: streamJobs, Description: "apps' work that is waiting, running or dead", Subjects: []string{subjectJobs}, MaxMsgsPerSubject: 1, AllowMsgTTL: true},
+		{Name: streamJobs, Description: "apps' work that is waiting, running or dead", Subjects: []string{subjectJobs}, AllowMsgTTL: true},
 	}
 	for i := range configs {
 		c := &configs[i]
 		c.Storage = jetstream.FileStorage
 		c.AllowDirect = true // reading asks no consumer
 		c.AllowAtomicPublish = true
+		if c.Name != streamOpen {
+			// There never is more than one. Saying so makes the server keep
+			// the stream in files of half the size, of which it reads a whole
+			// one for a message that it has not read for a while.
+			c.MaxMsgsPerSubject = 1
+		}
 	}
 	if o.NATS != nil {
 		configs = append(configs, jetstream.StreamConfig{
@@ -102,7 +112,7 @@ func (o *Options) streams() []jetstream.StreamConfig {
 // openBackend starts the embedded server or reaches the cluster, connects and
 // makes or updates the streams. On an error nothing is left running.
 func openBackend(ctx context.Context, o *Options, log hclog.Logger) (*backend, error) {
-	b := &backend{link: newLink(), closed: make(chan struct{}), minBatch: minBatchEmbedded}
+	b := &backend{link: newLink(), closed: make(chan struct{}), minBatch: minBatch}
 	b.broken, b.fail = context.WithCancelCause(context.Background())
 	var opts []nats.Option
 	urls := ""
@@ -117,7 +127,6 @@ func openBackend(ctx context.Context, o *Options, log hclog.Logger) (*backend, e
 		if opts, err = o.NATS.options(); err != nil {
 			return nil, err
 		}
-		b.minBatch = minBatchCluster
 		urls = strings.Join(o.NATS.URLs, ",")
 	}
 	err := b.connect(ctx, urls, opts, log)
@@ -133,6 +142,9 @@ func openBackend(ctx context.Context, o *Options, log hclog.Logger) (*backend, e
 			return nil, o.NATS.refused(err)
 		}
 		return nil, err
+	}
+	if b.server != nil {
+		b.minBatch = b.server.stage(o.Dir)
 	}
 	return b, nil
 }

@@ -18,11 +18,11 @@ const (
 	maxBatchMessages = 256
 	maxBatchBytes    = 8 << 20
 
-	// minBatchEmbedded is the least that is written as a batch on disk: the
-	// server first sets one down in files of its own, which costs as much as
-	// this many syncs. A cluster's servers do that in memory.
-	minBatchEmbedded = 8
-	minBatchCluster  = 2
+	// minBatch is the least that is written as a batch, and minBatchOnDisk
+	// where the server first sets a batch down on disk, which costs as much as
+	// this many syncs.
+	minBatch       = 2
+	minBatchOnDisk = 8
 
 	// queueLength is how many writes wait for the batch before theirs; a
 	// caller that finds the queue full waits for room.
@@ -228,6 +228,10 @@ func (c *committer) commit(ctx context.Context, b *backend, batch []*write) {
 		}
 		return
 	}
+	if b.server != nil && isIncomplete(err) {
+		_ = b.server.staging.again(c.stream) // if it fails, so will the next batch
+	}
+	c.metrics.commitsRefused.WithLabelValues(c.stream).Inc()
 	for _, w := range batch {
 		for _, h := range []string{headerBatchID, headerBatchSeq, headerBatchCommit} {
 			w.m.Header.Del(h)
@@ -329,6 +333,13 @@ func because(err, attempt error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", err, attempt)
+}
+
+// isIncomplete reports whether a batch was refused because the server could not
+// set it down.
+func isIncomplete(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == codeIncompleteBatch
 }
 
 // isMismatch reports whether a message was refused because its subject's last

@@ -276,9 +276,13 @@ func (e *embedded) sound() error {
 
 // soundStream returns why a stream takes no writes since one failed, or nil.
 func (e *embedded) soundStream(stream string) error {
-	h := e.server.Healthz(&server.HealthzOptions{Account: server.DEFAULT_GLOBAL_ACCOUNT, Stream: stream})
-	if h.Error != "" {
-		return errors.New(h.Error)
+	h := e.server.Healthz(&server.HealthzOptions{Account: server.DEFAULT_GLOBAL_ACCOUNT, Stream: stream, Details: true})
+	for _, found := range h.Errors {
+		// It gives itself 1 ms to find whether the server is up, which a busy
+		// machine may take for something else; ready knows it better.
+		if found.Type != server.HealthzErrorConn {
+			return errors.New(found.Error)
+		}
 	}
 	return nil
 }

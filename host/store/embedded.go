@@ -13,13 +13,17 @@ import (
 
 // embedded is a JetStream server within this process.
 type embedded struct {
-	server *server.Server
-	log    *serverLogger
+	server  *server.Server
+	log     *serverLogger
+	staging *staging
 }
 
 // startEmbedded starts a server over the files in dir. On an error nothing is
 // left running.
 func startEmbedded(ctx context.Context, dir string, log hclog.Logger) (*embedded, error) {
+	if err := removeStale(dir, diskStreams); err != nil {
+		return nil, fmt.Errorf("tidying what a host that was killed left: %w", err)
+	}
 	srv, err := server.NewServer(&server.Options{
 		ServerName:             "auricle",
 		DontListen:             true, // no port: reached in process only
@@ -39,7 +43,7 @@ func startEmbedded(ctx context.Context, dir string, log hclog.Logger) (*embedded
 	if err != nil {
 		return nil, fmt.Errorf("configuring the embedded server: %w", err)
 	}
-	e := &embedded{server: srv, log: &serverLogger{log: log, alarm: make(chan struct{}, 1)}}
+	e := &embedded{server: srv, log: &serverLogger{log: log, alarm: make(chan struct{}, 1)}, staging: &staging{}}
 	srv.SetLoggerV2(e.log, false, false, false)
 
 	// Ends when the server is up or has given up; Start reads through the
@@ -69,6 +73,17 @@ func (e *embedded) options() []nats.Option {
 	return []nats.Option{nats.InProcessServer(e.server), nats.ReconnectWait(50 * time.Millisecond)}
 }
 
+// stage lets batches be set down in memory where that can be, and returns the
+// least number of messages that is worth a batch. The streams exist.
+func (e *embedded) stage(dir string) int {
+	var err error
+	if e.staging, err = stage(dir, diskStreams); err != nil {
+		e.log.log.Info("batches are set down on disk, which makes them slower", "reason", err)
+		return minBatchOnDisk
+	}
+	return minBatch
+}
+
 // ready returns why no write can be taken, or nil.
 func (e *embedded) ready() error {
 	switch {
@@ -84,4 +99,7 @@ func (e *embedded) ready() error {
 func (e *embedded) stop() {
 	e.server.Shutdown()
 	e.server.WaitForShutdown()
+	if err := e.staging.remove(); err != nil {
+		e.log.log.Warn("could not remove the folder that batches were set down in", "error", err)
+	}
 }

@@ -32,6 +32,7 @@ type metrics struct {
 	errors         *prometheus.CounterVec   // by operation
 	commitMessages *prometheus.HistogramVec // by stream, as all below but removed
 	commitSeconds  *prometheus.HistogramVec
+	commitsRefused *prometheus.CounterVec
 	queue          []prometheus.GaugeFunc
 	streamBytes    *prometheus.GaugeVec
 	streamMessages *prometheus.GaugeVec
@@ -66,6 +67,10 @@ func newMetrics() *metrics {
 			Help:    "How long the server took to write and sync what was written with one sync.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12),
 		}, []string{"stream"}),
+		commitsRefused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "auricle_store_commits_refused_total",
+			Help: "Batches that were written again message by message, because one was fenced or the answer was lost.",
+		}, []string{"stream"}),
 		streamBytes:    gauge("auricle_store_stream_bytes", "Size of what a stream holds, as of the last minute."),
 		streamMessages: gauge("auricle_store_stream_messages", "Messages that a stream holds, as of the last minute."),
 		streamLimit:    gauge("auricle_store_stream_limit_bytes", "Size beyond which the oldest of a stream is removed; 0 for none."),
@@ -96,7 +101,7 @@ func (m *metrics) committed(stream string, messages int, took time.Duration) {
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	cs := []prometheus.Collector{m.writes, m.errors, m.commitMessages, m.commitSeconds, m.streamBytes, m.streamMessages, m.streamLimit, m.removed, m.diskFree}
+	cs := []prometheus.Collector{m.writes, m.errors, m.commitMessages, m.commitSeconds, m.commitsRefused, m.streamBytes, m.streamMessages, m.streamLimit, m.removed, m.diskFree}
 	for _, q := range m.queue {
 		cs = append(cs, q)
 	}

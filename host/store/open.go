@@ -1,12 +1,14 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,7 +50,9 @@ func (s *Store) Append(ctx context.Context, p Part, after Revision) (Revision, e
 		if err != nil {
 			return err
 		}
-		rev, err = s.replace(ctx, streamOpen, ms, after, s.legacy.base(c.ID, after))
+		if rev, err = s.replace(ctx, streamOpen, ms, after, s.legacy.base(c.ID, after)); err == nil && after == 0 {
+			s.ledger.begun(c.ID, rev+1-Revision(len(ms)))
+		}
 		return err
 	})
 	if err != nil {
@@ -122,18 +126,22 @@ func (s *Store) Settle(ctx context.Context, h Part, after Revision) error {
 			return err
 		}
 		c.Segments, c.Metadata, h.Due = nil, nil, nil
-		body, err := encode(h)
+		subject := openSubject(c.Session, c.ID)
+		body, err := encode(settled{subject, h})
 		if err != nil {
 			return err
 		}
-		m := &nats.Msg{Subject: openSubject(c.Session, c.ID), Data: body, Header: nats.Header{
-			headerSettled:          {"1"},
-			jetstream.MsgRollup:    {jetstream.MsgRollupSubject},
-			jetstream.MsgTTLHeader: {s.options.SessionMemory.String()},
+		m := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{
+			headerSettled:       {"1"},
+			jetstream.MsgRollup: {jetstream.MsgRollupSubject},
 		}}
+		if s.Shared() {
+			m.Header.Set(jetstream.MsgTTLHeader, s.options.SessionMemory.String())
+		}
 		if _, err := s.replace(ctx, streamOpen, []*nats.Msg{m}, after, s.legacy.base(c.ID, after)); err != nil {
 			return err
 		}
+		s.ledger.settled(c.ID)
 		if !s.legacy.has(c.ID) {
 			return nil
 		}
@@ -158,10 +166,12 @@ func (s *Store) Session(ctx context.Context, session string) ([]Held, error) {
 			return fmt.Errorf("%w of session %s", ErrNotFound, quoteID(session))
 		}
 		found := openSet{}
-		filter := openSubject(session, "*")
-		if err := s.scanOpen(ctx, b, filter, found.add); err != nil {
+		if err := s.scanOpen(ctx, b, openSubject(session, "*"), found.add); err != nil {
 			return err
 		}
+		maps.DeleteFunc(found, func(_ string, o *open) bool {
+			return o.held.Settled && time.Since(o.at) > s.options.SessionMemory
+		})
 		if len(found) == 0 {
 			return fmt.Errorf("%w of session %s", ErrNotFound, session)
 		}
@@ -188,6 +198,7 @@ func (s *Store) scanOpen(ctx context.Context, b *backend, filter string, f func(
 		if err != nil || m == nil {
 			return err
 		}
+		m.Header.Set(headerTime, m.Time.Format(time.RFC3339Nano))
 		if err := f(&nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, m.Seq); err != nil {
 			return err
 		}
@@ -204,17 +215,24 @@ func (s *Store) scanOpen(ctx context.Context, b *backend, filter string, f func(
 func (s *Store) Unfinished(ctx context.Context) ([]Held, error) {
 	var unsettled []Held
 	err := s.read(ctx, opUnfinished, "looking for unfinished conversations", func(ctx context.Context, b *backend) error {
-		found := openSet{}
-		err := b.scan(ctx, streamOpen, "open.>", found.add)
+		found, all := openSet{}, false
+		s.ledger.look()
+		defer func() { s.ledger.found(found, all) }()
+		subjects, leftovers, err := b.unsettled(ctx)
 		if err != nil {
 			return err
 		}
-		maps.DeleteFunc(found, func(id string, o *open) bool {
-			if o.held.Settled && o.messages > 1 && !s.Shared() {
-				// A crash kept the disk from forgetting what was let go.
-				_, err = b.purge(ctx, streamOpen, purgeRequest{Filter: openSubject(o.held.Conversation.Session, id), Keep: 1})
+		if err := b.scanSubjects(ctx, subjects, found.add); err != nil {
+			return err
+		}
+		for _, subject := range leftovers {
+			if s.Shared() || err != nil {
+				break
 			}
-			if o.legacy != 0 && !o.held.Settled {
+			_, err = b.purge(ctx, streamOpen, purgeRequest{Filter: subject, Keep: 1})
+		}
+		maps.DeleteFunc(found, func(id string, o *open) bool {
+			if o.legacy != 0 {
 				s.legacy.note(id, o.legacy)
 			}
 			return o.held.Settled
@@ -222,6 +240,7 @@ func (s *Store) Unfinished(ctx context.Context) ([]Held, error) {
 		if err != nil {
 			return fmt.Errorf("tidying settled conversations: %w", err)
 		}
+		all = true
 		unsettled, err = s.held(ctx, b, found)
 		return err
 	})
@@ -230,6 +249,83 @@ func (s *Store) Unfinished(ctx context.Context) ([]Held, error) {
 	}
 	s.holders.note(s.options, unsettled)
 	return unsettled, nil
+}
+
+// scanOneByOne is how many subjects are read one by one rather than with all
+// others of the stream.
+const scanOneByOne = 256
+
+// scanSubjects calls f with the messages under subjects of what is open, those
+// of each in order.
+func (b *backend) scanSubjects(ctx context.Context, subjects map[string]bool, f func(*nats.Msg, uint64) error) error {
+	if len(subjects) > scanOneByOne {
+		return b.scan(ctx, streamOpen, ">", func(m *nats.Msg, seq uint64) error {
+			if !subjects[m.Subject] {
+				return nil
+			}
+			return f(m, seq)
+		})
+	}
+	// An earlier version's, which are shorter, come before what goes on from them.
+	ordered := slices.SortedFunc(maps.Keys(subjects), func(a, b string) int {
+		return cmp.Compare(strings.Count(a, "."), strings.Count(b, "."))
+	})
+	for _, subject := range ordered {
+		if err := b.scan(ctx, streamOpen, subject, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unsettled returns the subjects of what is not settled, and of what is but
+// has messages beside its marker: a crash kept the disk from forgetting what
+// was let go. It reads through many settled markers at little cost.
+func (b *backend) unsettled(ctx context.Context) (subjects map[string]bool, leftovers []string, err error) {
+	subjects = map[string]bool{}
+	err = b.scanBodies(ctx, streamOpen, func(body []byte) error {
+		if subject, ok := settledSubject(body); ok {
+			if subjects[subject] {
+				delete(subjects, subject)
+				leftovers = append(leftovers, subject)
+			}
+			return nil
+		}
+		var p struct {
+			ID           string // of an earlier version's
+			Conversation struct{ ID, Session string }
+		}
+		if err := json.Unmarshal(body, &p); err != nil {
+			return fmt.Errorf("decoding a message of stream %s: %w", streamOpen, err)
+		}
+		if p.ID != "" {
+			subjects[legacyOpenSubject(p.ID)] = true
+		} else {
+			subjects[openSubject(p.Conversation.Session, p.Conversation.ID)] = true
+		}
+		return nil
+	})
+	return subjects, leftovers, err
+}
+
+// settled is what is kept of a settled conversation. Its body begins with the
+// subject, by which it is known without decoding it.
+type settled struct {
+	Subject string `json:"settled"`
+	Part
+}
+
+// settledSubject returns the subject in the body of a settled marker.
+func settledSubject(body []byte) (subject string, ok bool) {
+	rest, ok := bytes.CutPrefix(body, []byte(`{"settled":"`))
+	if !ok {
+		return "", false
+	}
+	end := bytes.IndexByte(rest, '"')
+	if end < 0 {
+		return "", false
+	}
+	return string(rest[:end]), true // ids need no escapes
 }
 
 // held returns what was found, by id.
@@ -265,9 +361,11 @@ type openSet map[string]*open
 // open is a conversation being put together from what was appended.
 type open struct {
 	held     Held
-	at       map[string]int // segment id -> its place in the conversation's segments
+	place    map[string]int // segment id -> its place in the conversation's segments
 	messages int
-	legacy   Revision // of the last that an older version appended; 0: none
+	first    Revision
+	legacy   Revision  // of the last that an older version appended; 0: none
+	at       time.Time // of the last
 }
 
 // add takes the next message.
@@ -278,7 +376,7 @@ func (found openSet) add(m *nats.Msg, seq uint64) error {
 	}
 	o := found[id]
 	if o == nil {
-		o = &open{at: map[string]int{}}
+		o = &open{place: map[string]int{}, first: Revision(seq)}
 		found[id] = o
 	}
 	var p Part
@@ -289,7 +387,11 @@ func (found openSet) add(m *nats.Msg, seq uint64) error {
 	if err := json.Unmarshal(m.Data, into); err != nil {
 		return fmt.Errorf("conversation %s: decoding message %d of stream %s: %w", id, seq, streamOpen, err)
 	}
-	o.messages++
+	at, err := sentAt(m)
+	if err != nil {
+		return err
+	}
+	o.messages, o.at = o.messages+1, at
 	o.merge(p, m.Header.Get(headerMore) != "")
 	o.held.Settled = m.Header.Get(headerSettled) != ""
 	o.held.Revision = Revision(seq)
@@ -308,11 +410,11 @@ func (o *open) merge(p Part, more bool) {
 		segs = []event.Segment{}
 	}
 	for _, seg := range p.Conversation.Segments {
-		if i, ok := o.at[seg.ID]; ok {
+		if i, ok := o.place[seg.ID]; ok {
 			segs[i] = seg
 			continue
 		}
-		o.at[seg.ID] = len(segs)
+		o.place[seg.ID] = len(segs)
 		segs = append(segs, seg)
 	}
 	if !more || o.messages == 1 {

@@ -41,7 +41,7 @@ const (
 // keepRetention removes what is too old or too much, at once and then at every
 // interval, until ctx ends.
 func (s *Store) keepRetention(ctx context.Context) {
-	tick := time.NewTicker(retentionInterval)
+	tick := time.NewTicker(min(retentionInterval, s.options.SessionMemory))
 	defer tick.Stop()
 	for {
 		s.retain(ctx)
@@ -67,6 +67,7 @@ func (s *Store) retain(ctx context.Context) {
 		s.enforce(ctx, streamConversations, kindConversation, r.Conversations, counts, s.removeConversations),
 		s.enforce(ctx, streamResults, kindOutput, r.Outputs, counts, s.removeResults),
 		s.enforce(ctx, streamJobs, kindDeadLetter, r.DeadLetters, counts, s.removeDeadLetters),
+		s.removeSettled(ctx),
 		s.measure(ctx, streamOpen, 0),
 	)
 	if err != nil && s.closing.Err() == nil {
@@ -156,9 +157,9 @@ var errEnough = errors.New("enough")
 func (b *backend) scanOldest(ctx context.Context, stream, filter string, o oldest, f func(m *nats.Msg, seq uint64) bool) (more bool, err error) {
 	n := 0
 	err = b.scan(ctx, stream, filter, func(m *nats.Msg, seq uint64) error {
-		at, err := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
+		at, err := sentAt(m)
 		if err != nil {
-			return fmt.Errorf("message %d without its time: %w", seq, err)
+			return err
 		}
 		if !o.before.IsZero() && !at.Before(o.before) || o.before.IsZero() && o.free <= 0 {
 			return errEnough

@@ -17,6 +17,18 @@ const (
 	getBytes = 4 << 20
 )
 
+// headerTime is when a message was stored.
+const headerTime = "Nats-Time-Stamp"
+
+// sentAt returns when a message that was asked for was stored.
+func sentAt(m *nats.Msg) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339Nano, m.Header.Get(headerTime))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("a message under %s without its time: %w", m.Subject, err)
+	}
+	return at, nil
+}
+
 // errTooMany says that more messages match than lastOfEach may ask for.
 var errTooMany = errors.New("too many messages match")
 
@@ -29,12 +41,19 @@ type getRequest struct {
 	MultiLast []string   `json:"multi_last,omitempty"`   // the last one of each subject that a filter matches
 	Batch     int        `json:"batch"`
 	MaxBytes  int        `json:"max_bytes"`
+	Bare      bool       `json:"no_hdr,omitempty"` // without headers, subject and sequence, which costs a fraction
 }
 
 // scan calls f with each of a stream's messages whose subject matches filter,
 // and its sequence, in the order they were written. It stops at f's first error.
 func (b *backend) scan(ctx context.Context, stream, filter string, f func(*nats.Msg, uint64) error) error {
 	return b.get(ctx, stream, getRequest{Seq: 1, NextFor: filter}, f)
+}
+
+// scanBodies calls f with the body of each of a stream's messages, in the order
+// they were written.
+func (b *backend) scanBodies(ctx context.Context, stream string, f func([]byte) error) error {
+	return b.get(ctx, stream, getRequest{Seq: 1, NextFor: ">", Bare: true}, func(m *nats.Msg, _ uint64) error { return f(m.Data) })
 }
 
 // lastOfEach calls f with the last message of every subject that one of
@@ -92,13 +111,29 @@ func (b *backend) getOnce(ctx context.Context, stream string, r getRequest, f fu
 			if err != nil {
 				return 0, 0, fmt.Errorf("reading stream %s: the end of a batch does not say what is left: %w", stream, err)
 			}
+			if r.Bare && next == r.Seq {
+				last, err := strconv.ParseUint(m.Header.Get("Nats-Last-Sequence"), 10, 64)
+				if err != nil {
+					return 0, 0, fmt.Errorf("reading stream %s: the end of a batch without its sequence: %w", stream, err)
+				}
+				next = last + 1
+			}
 			return next, left, nil
 		case "404": // nothing matches
+			if d := m.Header.Get("Description"); r.MultiLast != nil && d != "No Results" {
+				return 0, 0, fmt.Errorf("reading stream %s: a message can't be read: %s", stream, d)
+			}
 			return next, 0, nil
 		case "413":
 			return 0, 0, errTooMany
 		default:
 			return 0, 0, fmt.Errorf("reading stream %s: status %s %s", stream, status, m.Header.Get("Description"))
+		}
+		if r.Bare && m.Header.Get("Nats-Sequence") == "" {
+			if err := f(m, 0); err != nil {
+				return 0, 0, err
+			}
+			continue
 		}
 		at, err := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
 		if err != nil {

@@ -134,6 +134,7 @@ type Store struct {
 	committers map[string]*committer
 	unsure     unsure
 	legacy     legacy
+	ledger     ledger
 	holders    holders
 	disk       disk // of the embedded server
 
@@ -196,7 +197,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return fail(fmt.Errorf("opening the store %s: %w", o.place(), err))
 	}
 	s.use(b)
-	for _, stream := range []string{streamOpen, streamConversations, streamResults, streamJobs} {
+	for _, stream := range diskStreams {
 		s.committers[stream] = newCommitter(stream, s.name, s.connected, s.metrics)
 	}
 	if err := s.startIndex(ctx, b); err != nil {

@@ -3,7 +3,10 @@ package store_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -82,53 +85,90 @@ func BenchmarkWrites(b *testing.B) {
 	})
 }
 
-// BenchmarkReads lists and reads among many conversations, of which each has
-// two results, and opens the store over them.
+// BenchmarkReads lists and reads among many conversations of many users, of
+// which each has four results, and opens the store over them: after a clean
+// stop, and as a kill leaves it. AURICLE_BENCH_CONVERSATIONS sets how many.
 func BenchmarkReads(b *testing.B) {
-	for _, n := range []int{1_000, 20_000} {
-		dir := b.TempDir()
-		s := open(b, dir)
-		fill(b, s, n)
-		b.Run(fmt.Sprintf("list20/of=%d", n), func(b *testing.B) {
-			for b.Loop() {
-				p, err := s.Conversations(b.Context(), "ann", 20, "")
-				if err != nil || len(p.Conversations) != 20 || len(p.Conversations[0].Outputs) != 2 {
-					b.Fatal(len(p.Conversations), err)
-				}
+	n := 5_000
+	if v := os.Getenv("AURICLE_BENCH_CONVERSATIONS"); v != "" {
+		var err error
+		if n, err = strconv.Atoi(v); err != nil {
+			b.Fatal(err)
+		}
+	}
+	dir, killed := b.TempDir(), b.TempDir()
+	s := open(b, dir)
+	fill(b, s, 0, n)
+	if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
+		b.Fatal(err)
+	}
+	b.Run(fmt.Sprintf("list20/of=%d", n), func(b *testing.B) {
+		for b.Loop() {
+			p, err := s.Conversations(b.Context(), "ann", 20, "")
+			if err != nil || len(p.Conversations) != 20 || len(p.Conversations[0].Outputs) != 4 {
+				b.Fatal(len(p.Conversations), err)
 			}
-		})
-		b.Run(fmt.Sprintf("read/of=%d", n), func(b *testing.B) {
+		}
+	})
+	b.Run(fmt.Sprintf("read/of=%d", n), func(b *testing.B) {
+		for b.Loop() {
+			if _, err := s.Conversation(b.Context(), fmt.Sprintf("c_%06d", n/2)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	if err := s.Close(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	for name, dir := range map[string]string{"open/clean": dir, "open/killed": killed} {
+		b.Run(fmt.Sprintf("%s/of=%d", name, n), func(b *testing.B) {
 			for b.Loop() {
-				if _, err := s.Conversation(b.Context(), fmt.Sprintf("c_%06d", n/2)); err != nil {
+				s, err := store.Open(b.Context(), store.Options{Dir: dir})
+				if err != nil {
 					b.Fatal(err)
 				}
-			}
-		})
-		b.Run(fmt.Sprintf("open/of=%d", n), func(b *testing.B) {
-			for b.Loop() {
+				b.StopTimer()
+				if held, err := s.Unfinished(b.Context()); err != nil || len(held) != 0 {
+					b.Fatal(len(held), err)
+				}
 				if err := s.Close(b.Context()); err != nil {
 					b.Fatal(err)
 				}
-				s = open(b, dir)
+				b.StartTimer()
 			}
 		})
 	}
 }
 
-// fill completes n conversations of ann's, each with two results.
-func fill(tb testing.TB, s *store.Store, n int) {
+// BenchmarkCompletion is the whole of a conversation's life with four apps, in
+// a store that holds few and one that holds many.
+func BenchmarkCompletion(b *testing.B) {
+	for _, kept := range []int{10, 10_000} {
+		b.Run(fmt.Sprintf("kept=%d", kept), func(b *testing.B) {
+			s := open(b, b.TempDir())
+			fill(b, s, 0, kept)
+			next := kept
+			for b.Loop() {
+				fill(b, s, next, next+fillers)
+				next += fillers
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(next-kept), "us/conversation")
+		})
+	}
+}
+
+// fillers is how many conversations fill has under way at a time.
+const fillers = 64
+
+// fill lets conversations from first to before last live: appended, completed,
+// with the results of four apps, and settled. Every 50th is ann's.
+func fill(tb testing.TB, s *store.Store, first, last int) {
 	tb.Helper()
-	const callers = 32
-	errs := make(chan error, callers)
-	for w := range callers {
+	errs := make(chan error, fillers)
+	for w := range fillers {
 		go func() {
-			for i := w; i < n; i += callers {
-				id := fmt.Sprintf("c_%06d", i)
-				err := s.Complete(tb.Context(), conversation(id, "ann", event.Segment{ID: "1", Text: "hello"}), nil)
-				for k := 0; err == nil && k < 2; k++ {
-					err = s.AddResult(tb.Context(), id, result("minutes", fmt.Sprintf("i_%d_%d", i, k)))
-				}
-				if err != nil {
+			for i := first + w; i < last; i += fillers {
+				if err := live(tb.Context(), s, i); err != nil {
 					errs <- err
 					return
 				}
@@ -136,11 +176,44 @@ func fill(tb testing.TB, s *store.Store, n int) {
 			errs <- nil
 		}()
 	}
-	for range callers {
+	for range fillers {
 		if err := <-errs; err != nil {
 			tb.Fatal(err)
 		}
 	}
+}
+
+// live is one conversation's life.
+func live(ctx context.Context, s *store.Store, i int) error {
+	id, uid := fmt.Sprintf("c_%06d", i), "ann"
+	if i%50 != 0 {
+		uid = fmt.Sprint("user", i%1000)
+	}
+	c := conversation(id, uid, event.Segment{ID: "1", Text: "we agreed to send the budget to the board before Friday"})
+	c.Session = "s" + id
+	p := part(c, c.Segments...)
+	p.Closing = true
+	rev, err := s.Append(ctx, p, 0)
+	if err != nil {
+		return err
+	}
+	if err := s.Complete(ctx, c, nil); err != nil {
+		return err
+	}
+	results := make(chan error, 4)
+	for k := range cap(results) {
+		go func() {
+			_, err := s.FinishJob(ctx, id, result(fmt.Sprint("app", k), fmt.Sprintf("i_%d_%d", i, k)))
+			results <- err
+		}()
+	}
+	for range cap(results) {
+		err = errors.Join(err, <-results)
+	}
+	if err != nil {
+		return err
+	}
+	return s.Settle(ctx, p, rev)
 }
 
 // bareJetStream is what the store is built on, with nothing in between.

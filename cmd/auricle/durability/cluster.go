@@ -265,7 +265,8 @@ func startNATS(dir string) (servers []*server.Server, urls []string, err error) 
 		urls = append(urls, s.ClientURL())
 	}
 	deadline := time.Now().Add(startTimeout)
-	for servers[0].JetStreamClusterPeers() == nil || len(servers[0].JetStreamClusterPeers()) < clusterHosts {
+	led := func(s *server.Server) bool { return len(s.JetStreamClusterPeers()) == clusterHosts } // only the leader knows
+	for !slices.ContainsFunc(servers, led) {
 		if time.Now().After(deadline) {
 			return servers, nil, errors.New("the NATS servers found no leader")
 		}

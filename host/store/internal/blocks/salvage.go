@@ -173,7 +173,7 @@ func setAside(dir, path, keep string) error {
 
 // WriteFile writes a file in one step, on synced disk.
 func WriteFile(path string, data []byte) error {
-	temporary := path + ".new"
+	temporary := path + ".tmp"
 	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
