@@ -108,7 +108,7 @@ func (a *Attachment) Transcript(seq uint64, segs []event.Segment) error {
 	s.current.quietSince = now
 	s.boxes.Transcript(event.Transcript{
 		Session: s.id, Conversation: s.current.head.ID, UID: s.request.UID,
-		Language: s.request.Language, Segments: segs,
+		Language: s.current.head.Language, Segments: segs,
 	})
 	s.write()
 	return nil

@@ -85,6 +85,10 @@ func TestAnAdoptedSessionIsResumed(t *testing.T) {
 		want(t, "told", client.take(), "completed #1 omitted; open #2; ack 7 320")
 		time.Sleep(time.Minute - 1) // silence counts from the recovery
 		ok(t, s.Transcript(8, []event.Segment{segment("b", "more", 1)}))
+		synctest.Wait()
+		if p := r.store.parts[len(r.store.parts)-1]; len(p.Conversation.Segments) != 1 {
+			t.Errorf("appended %+v, want what is new alone", p.Conversation.Segments)
+		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		got := r.store.conversations()

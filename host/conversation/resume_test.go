@@ -22,6 +22,10 @@ func TestALostSessionIsResumedUntilTheGraceIsOver(t *testing.T) {
 		synctest.Wait()
 		s.Detach()
 		time.Sleep(30*time.Second - 1)
+		eve := conversation.StartRequest{UID: "eve", Session: s.Session(), Audio: pcm16k}
+		if _, err := r.Start(t.Context(), eve, r.client); !errors.Is(err, conversation.ErrUnknownSession) {
+			t.Errorf("another user's: got %v", err)
+		}
 		again, client := r.resume(s.Session(), pcm16k)
 		y := client.last()
 		if y.Session != s.Session() || y.Conversation != r.client.last().Conversation || y.Seq != 1 || y.AudioBytes != 3200 || y.Audio != "discarded" {
@@ -37,8 +41,8 @@ func TestALostSessionIsResumedUntilTheGraceIsOver(t *testing.T) {
 		again.Detach()
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
-		if _, err := r.Start(t.Context(), conversation.StartRequest{UID: "eve", Session: s.Session(), Audio: pcm16k}, client); !errors.Is(err, conversation.ErrUnknownSession) {
-			t.Errorf("another user's: got %v", err)
+		if _, err := r.Start(t.Context(), eve, client); !errors.Is(err, conversation.ErrUnknownSession) {
+			t.Errorf("another user's, from the store: got %v", err)
 		}
 		r.close()
 	})
