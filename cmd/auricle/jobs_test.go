@@ -39,6 +39,8 @@ func (s *someJobs) List(f jobs.Filter, limit int, cursor string) (jobs.Page, err
 	return page, nil
 }
 
+func (s *someJobs) Counts() jobs.Counts { return jobs.Counts{} }
+
 func (s *someJobs) Show(_ context.Context, app, conversation string) (store.Job, error) {
 	for _, j := range s.jobs {
 		if j.App == app && j.Conversation == conversation {
