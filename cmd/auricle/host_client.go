@@ -68,8 +68,8 @@ func escaped(parts []string) []string {
 	return out
 }
 
-// do makes a request and reads the JSON of its answer. Its errors say what to
-// do.
+// do makes a request and reads the JSON of its answer; with a *[]byte, the
+// answer as it is. Its errors say what to do.
 func (c *hostClient) do(ctx context.Context, method string, u *url.URL, body []byte, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -97,6 +97,10 @@ func (c *hostClient) do(ctx context.Context, method string, u *url.URL, body []b
 	}
 	if len(answer) > maxHostAnswer {
 		return fmt.Errorf("the answer of %s is larger than %s", c.base, megabytes(maxHostAnswer))
+	}
+	if as, ok := into.(*[]byte); ok {
+		*as = answer
+		return nil
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
 		return fmt.Errorf("the answer of %s is not what an Auricle host says: %w", c.base, err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net/url"
 	"os"
@@ -90,7 +89,7 @@ a file that only you can read.`,
 			if err != nil {
 				return err
 			}
-			var file json.RawMessage // as it is
+			var file []byte
 			if err := host.get(cmd.Context(), nil, &file, "v1", "replays", args[0]); err != nil {
 				return err
 			}

@@ -51,8 +51,8 @@ func TestReplaysAreListedAndFetched(t *testing.T) {
 		{"list", exitOK, `(?s)^i_1{26}  2026-03-0\d [\d:]{8}  transcript +trap  .*words.x1b\[31m 1.0.0\ni_0{26}  [^\n]* notes 1.0.0\n$`, `^$`},
 		{"list -app notes -limit 1", exitOK, `^i_0{26}  [^\n]*\n$`, `^$`},
 		{"list -app none", exitOK, `^$`, `^$`},
-		{"list -json -app notes", exitOK, `^{"replays":\[{"invocation":"i_0{26}",`, `^$`},
-		{"list -limit 0", exitFault, `^$`, `^auricle replays list: limit "0" is not a number from 1 to 100\n$`},
+		{"list -json -app notes", exitOK, `^{\n  "replays": \[\n    {\n      "invocation": "i_0{26}",`, `^$`},
+		{"list -limit 0", exitFault, `^$`, `^auricle replays list: http://[\d.:]+ refused: 400 Bad Request: limit "0" is not a number from 1 to 100 \(bad_limit\)\n$`},
 		{"get " + zeroes, exitOK, "^" + regexp.QuoteMeta(string(files[0])) + "$", `^$`},
 		{"get -o " + to + " " + zeroes, exitOK, `^$`, `^$`},
 		{"get i_2", exitFault, `^$`, `no recording of this invocation`},
@@ -74,7 +74,7 @@ func TestReplaysAreListedAndFetched(t *testing.T) {
 		t.Errorf("fetched %q with mode %v (%v)", b, info.Mode(), err)
 	}
 	for address, want := range map[string]string{
-		"127.0.0.1:1": "nothing listens at http://127.0.0.1:1; is the host running?", "ftp://a": "the scheme must be http or https", "http://": "is no address",
+		"127.0.0.1:1": "nothing listens at http://127.0.0.1:1; is the host running?", "ftp://a": "is not the URL of a host", "http://": "is not the URL of a host",
 	} {
 		var stderr bytes.Buffer
 		if code := run(t.Context(), []string{"replays", "list", "-url", address}, nil, &stderr, &stderr); code == exitOK || !strings.Contains(stderr.String(), want) {

@@ -137,11 +137,15 @@ func (j *Jobs) take(now time.Time) (claims []claim, next time.Duration, roomy bo
 		if q.Len() == 0 {
 			continue
 		}
-		if wait := q.entries[0].due.Sub(now); wait > 0 {
+		if wait := q.entries[0].due.Sub(now); wait > 0 && !q.missing {
 			next = min(next, wait)
 			continue
 		}
 		room := j.o.Dispatch.Room(q.app)
+		if missing := room.Deferred == dispatch.ReasonNotInstalled; q.missing != missing {
+			q.missing = missing
+			q.reset()
+		}
 		most := room.Runs
 		if most > 1 {
 			most = max(1, j.o.Share(most))
@@ -152,10 +156,11 @@ func (j *Jobs) take(now time.Time) (claims []claim, next time.Duration, roomy bo
 			next = min(next, max(room.Until.Sub(now), 0))
 		case room.Deferred == dispatch.ReasonQueueFull:
 			next = min(next, roomEvery)
-		case room.Deferred == dispatch.ReasonNotInstalled:
-			j.noteMissing(q.overdue(now), now)
 		}
-		var without []*entry
+		var without []*entry // their user has not the app any more, or nobody has
+		for q.missing && q.Len() > 0 && !q.entries[0].due.After(now) {
+			without = append(without, heap.Pop(q).(*entry))
+		}
 		for q.Len() > 0 && q.running < most && t.claimed < maxClaimed && !q.entries[0].due.After(now) {
 			e := heap.Pop(q).(*entry)
 			if !j.o.Dispatch.Has(e.UID, e.App) {
@@ -166,7 +171,7 @@ func (j *Jobs) take(now time.Time) (claims []claim, next time.Duration, roomy bo
 			t.claimed++
 			claims = append(claims, t.hold(e))
 		}
-		for _, e := range without { // its user has not the app any more
+		for _, e := range without {
 			t.push(e, now.Add(installedEvery))
 		}
 		j.noteMissing(without, now)

@@ -32,7 +32,8 @@ type entry struct {
 type queue struct {
 	app     string
 	entries []*entry
-	running int // attempts under way here
+	running int  // attempts under way here
+	missing bool // the app was not installed when it was last looked at
 }
 
 // Len, Less, Swap, Push and Pop are heap.Interface's.
@@ -56,15 +57,12 @@ func (q *queue) Pop() any {
 	return e
 }
 
-// overdue returns what is due.
-func (q *queue) overdue(now time.Time) []*entry {
-	var es []*entry
+// reset makes every job due when its record says.
+func (q *queue) reset() {
 	for _, e := range q.entries {
-		if !e.due.After(now) {
-			es = append(es, e)
-		}
+		e.due = e.Next
 	}
-	return es
+	heap.Init(q)
 }
 
 // table is what is known of the jobs. It is not safe for concurrent use.

@@ -52,6 +52,7 @@ func (j *Jobs) Start(w Work) <-chan struct{} {
 	l := &ledger{jobs: j, w: w, done: make(chan struct{})}
 	if w.Boxes == nil || w.Held.Completed {
 		l.due.Store(1)
+		l.w.Conversation.Segments = nil // a job reads them when it runs
 		j.writers.add(l.recover)
 		return l.done
 	}

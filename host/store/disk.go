@@ -239,12 +239,12 @@ func tryWrite(dir string) error {
 // Files that are damaged it leaves as they are, and closed.
 func (s *Store) reopen(ctx context.Context, old *backend) error {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, 6*DefaultTimeout)
-	defer cancel()
 	old.close()
 	if err := prepare(ctx, s.options.Dir, false, s.log); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, 6*DefaultTimeout)
+	defer cancel()
 	b, err := openBackend(ctx, &s.options, s.log.Named("nats"))
 	if err != nil {
 		return err
@@ -266,7 +266,7 @@ func (e *embedded) sound() error {
 	if err := e.ready(); err != nil {
 		return err
 	}
-	for _, stream := range []string{streamOpen, streamConversations, streamResults, streamJobs} {
+	for _, stream := range diskStreams {
 		if err := e.soundStream(stream); err != nil {
 			return err
 		}
