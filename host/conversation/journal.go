@@ -29,7 +29,7 @@ func (s *session) write() {
 // journal writes what waits: completing conversations first, then the current
 // one's new segments, all that came while it was writing in one go. A session
 // whose record somebody else has written since is let go, and so is one in
-// which the journal panics: its record is found like after a crash.
+// which the journal panics: it is adopted again, as after a crash.
 func (s *session) journal() {
 	defer func() {
 		if p := recover(); p != nil {
@@ -39,6 +39,7 @@ func (s *session) journal() {
 			s.journaling = false
 			s.mu.Unlock()
 			s.letGo("panic", Client.Failed)
+			s.owner.wg.Go(func() { s.owner.readopt(s.id) }) // ends with storeTimeout; Sessions.Close waits for it
 		}
 	}()
 	for {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -120,6 +121,7 @@ func (m *Sessions) completeLeft(ctx context.Context, h store.Held) error {
 
 // adopt has the session of an open conversation wait here for a stream.
 func (m *Sessions) adopt(ctx context.Context, h store.Held, completed []string) error {
+	holder := h.Host
 	err := m.claim(ctx, &h)
 	if errors.Is(err, store.ErrFenced) {
 		return nil // another host was faster
@@ -138,7 +140,7 @@ func (m *Sessions) adopt(ctx context.Context, h store.Held, completed []string) 
 	}
 	m.metrics.adopted.Inc()
 	m.log.Info("adopted a session whose conversation was left open", "session", s.id,
-		"conversation", h.Conversation.ID, "segments", len(h.Conversation.Segments), "was_held_by", h.Host)
+		"conversation", h.Conversation.ID, "segments", len(h.Conversation.Segments), "was_held_by", holder)
 	return nil
 }
 
@@ -154,6 +156,26 @@ func (m *Sessions) adoptRestored(s *session, completed []string) (longest *sessi
 	s.countRestored()
 	s.await(min(m.o.Grace, m.o.Silence), event.ReasonRecovered)
 	return longest, nil
+}
+
+// readopt takes over what a session that was let go after a panic has left:
+// nobody else would before this host starts again.
+func (m *Sessions) readopt(id string) {
+	defer func() {
+		if p := recover(); p != nil {
+			m.log.Error("panic while a session is adopted again; it is found at the next start", "session", id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	ctx, cancel := context.WithTimeout(m.ctx, storeTimeout)
+	defer cancel()
+	held, err := m.o.Store.Session(ctx, id)
+	held = slices.DeleteFunc(held, func(h store.Held) bool { return h.Settled || h.Host != m.o.HostID })
+	if err == nil && len(held) > 0 {
+		err = m.recover(ctx, held)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, ErrClosed) {
+		m.log.Error("a session was not adopted again; it is found at the next start", "session", id, "error", err)
+	}
 }
 
 // Lost says that another host may have taken over a session. If the store says

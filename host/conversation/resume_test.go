@@ -247,7 +247,7 @@ func TestAWriteThatArrivedThoughTheStoreSaidOtherwiseFencesNobody(t *testing.T) 
 	})
 }
 
-func TestAJournalThatPanicsLetsTheSessionGoAndItIsResumed(t *testing.T) {
+func TestAJournalThatPanicsLetsTheSessionGoAsACrashWould(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, conversation.Options{})
 		s := r.start(nil)
@@ -258,11 +258,17 @@ func TestAJournalThatPanicsLetsTheSessionGoAndItIsResumed(t *testing.T) {
 		ok(t, s.Transcript(2, []event.Segment{segment("b", "x", 1)}))
 		synctest.Wait()
 		want(t, "told", r.client.take(), "failed")
-		want(t, "apps", r.dispatch.last().log(), "transcript a; transcript b; close")
+		want(t, "apps", r.dispatch.sessions[0].log(), "transcript a; transcript b; close")
 		r.store.panics = false
-		_, client := r.resume(s.Session(), nil)
+		s, client := r.resume(s.Session(), nil)
 		if y := client.last(); y.Seq != 1 {
 			t.Errorf("ready: got %+v, want what was acknowledged", y)
+		}
+		s.Detach()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := r.store.conversations(); len(got) != 1 || len(got[0].Segments) != 1 {
+			t.Errorf("completed %+v, want what was acknowledged", got)
 		}
 		r.close()
 	})
