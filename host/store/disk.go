@@ -274,15 +274,25 @@ func (e *embedded) sound() error {
 	return nil
 }
 
-// soundStream returns why a stream takes no writes since one failed, or nil.
+// soundStream returns why a stream takes no writes since one failed, or nil. It
+// waits for a write that is under way.
 func (e *embedded) soundStream(stream string) error {
-	h := e.server.Healthz(&server.HealthzOptions{Account: server.DEFAULT_GLOBAL_ACCOUNT, Stream: stream, Details: true})
-	for _, found := range h.Errors {
-		// It gives itself 1 ms to find whether the server is up, which a busy
-		// machine may take for something else; ready knows it better.
-		if found.Type != server.HealthzErrorConn {
-			return errors.New(found.Error)
+	for {
+		h := e.server.Healthz(&server.HealthzOptions{Account: server.DEFAULT_GLOBAL_ACCOUNT, Stream: stream, Details: true})
+		asked := true
+		for _, err := range h.Errors {
+			if err.Type != server.HealthzErrorConn {
+				return errors.New(err.Error)
+			}
+			// It took longer than a millisecond to look whether the server runs,
+			// which it does; the stream was not looked at.
+			asked = false
+		}
+		if asked {
+			return nil
+		}
+		if err := e.ready(); err != nil {
+			return err
 		}
 	}
-	return nil
 }
