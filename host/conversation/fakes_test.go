@@ -179,6 +179,19 @@ func (f *fakeStore) fail(err error) {
 	f.err = err
 }
 
+func (f *fakeStore) panic(panics bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.panics = panics
+}
+
+// hold has each write wait for a value in gate, until gate is closed.
+func (f *fakeStore) hold() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gate = make(chan struct{})
+}
+
 func (f *fakeStore) beDeaf(deaf bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -189,6 +202,12 @@ func (f *fakeStore) conversations() []event.Conversation {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.completed)
+}
+
+func (f *fakeStore) appended() []store.Part {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.parts)
 }
 
 // open returns the ids of what is neither closing nor settled, and who holds it.
