@@ -143,6 +143,8 @@ func (f *fakeStore) Session(_ context.Context, session string) ([]store.Held, er
 	return found, nil
 }
 
+func (f *fakeStore) Shared() bool { return true }
+
 func (f *fakeStore) Unfinished(context.Context) ([]store.Held, error) {
 	return f.find(func(h store.Held) bool { return !h.Settled }), nil
 }

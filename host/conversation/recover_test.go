@@ -165,7 +165,7 @@ func TestRecoverCompletesWhatIsClosingOnceAndLeavesAloneWhatIsInHand(t *testing.
 		r.dispatch.answer = make(chan struct{})
 		s := r.start(nil)
 		ok(t, s.Transcript(1, []event.Segment{segment("a", "x", 0)}))
-		s.End()
+		ok(t, s.End())
 		synctest.Wait()
 		ok(t, r.Recover(t.Context(), nil)) // the session is here
 		ctx := t.Context()

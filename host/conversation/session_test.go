@@ -305,7 +305,7 @@ func TestEndWaitsForTheAppsAnswers(t *testing.T) {
 		s := r.start(nil)
 		ok(t, s.Transcript(1, []event.Segment{segment("a", "x", 0)}))
 		synctest.Wait()
-		s.End()
+		ok(t, s.End())
 		ended := make(chan error)
 		go func() { ended <- s.Wait(t.Context()) }()
 		synctest.Wait()
@@ -340,7 +340,7 @@ func TestEndGivesUpWithItsContextAndTheSessionClosesAllTheSame(t *testing.T) {
 		r.store.fail(errors.New("disk full"))
 		s := r.start(nil)
 		ok(t, s.Transcript(1, []event.Segment{segment("a", "x", 0)}))
-		s.End()
+		ok(t, s.End())
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		if err := s.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
