@@ -194,7 +194,10 @@ func (m *Sessions) Lost(id string) {
 // Where the store can't say, the session's next write shows it.
 func (m *Sessions) checkLost(s *session) {
 	s.mu.Lock()
-	current := s.current.head.ID
+	oldest := s.current.head.ID // that the session has still to write of
+	if len(s.completing) > 0 {
+		oldest = s.completing[0].head.ID
+	}
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(m.ctx, storeTimeout)
 	defer cancel()
@@ -207,7 +210,7 @@ func (m *Sessions) checkLost(s *session) {
 		return
 	}
 	// A session's conversations have ascending ids, on whichever host.
-	if last := held[len(held)-1]; last.Conversation.ID >= current && last.Host != m.o.HostID {
+	if last := held[len(held)-1]; last.Conversation.ID >= oldest && last.Host != m.o.HostID {
 		m.log.Info("another host has taken over a session", "session", s.id, "host", last.Host)
 		s.letGo("fenced", Client.Superseded)
 	}

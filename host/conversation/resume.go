@@ -12,8 +12,10 @@ import (
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
-// maxResumeTries is how often a resume is tried that others get in the way of.
-const maxResumeTries = 5
+// maxResumeTries is how often a resume is tried that others get in the way of:
+// a host that has yet to write what an older stream has sent moves the revision
+// with each write.
+const maxResumeTries = 20
 
 // errGone says that a session was let go while it was being resumed.
 var errGone = errors.New("session let go")
