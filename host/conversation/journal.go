@@ -94,14 +94,15 @@ func (s *session) waiting() (journalEntry, bool) {
 		return e, true
 	}
 	segs := c.takeUnsaved()
-	if segs == nil && (c.headKept || !c.opened) && !s.handingOff {
+	handOff := s.handingOff && !s.handedOff
+	if segs == nil && (c.headKept || !c.opened) && !handOff {
 		return journalEntry{}, false
 	}
 	e := journalEntry{of: c, part: s.part(c)}
 	e.part.Conversation.Segments = segs
 	e.part.Conversation.AudioMillis = c.audioMillis(s.request.Audio)
 	c.headKept = c.opened
-	if s.handingOff {
+	if handOff {
 		e.part.Host, e.last = "", true
 	}
 	return e, true
@@ -158,7 +159,7 @@ func (s *session) stored(e journalEntry, r store.Revision) {
 	defer s.mu.Unlock()
 	e.of.revision = r
 	if e.last {
-		s.handingOff = false
+		s.handedOff = true
 	}
 	if e.part.Closing || e.part.Seq > s.ackedSeq {
 		s.ack(e.part.Seq)

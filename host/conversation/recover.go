@@ -190,20 +190,27 @@ func (m *Sessions) Lost(id string) {
 	m.wg.Go(func() { m.checkLost(s) }) // ends with storeTimeout; Close waits for it
 }
 
-// checkLost lets go of a session whose current conversation another host holds.
+// checkLost lets go of a session that, by the store, another host has had since.
+// Where the store can't say, the session's next write shows it.
 func (m *Sessions) checkLost(s *session) {
+	s.mu.Lock()
+	oldest := s.current.head.ID // that the session has still to write of
+	if len(s.completing) > 0 {
+		oldest = s.completing[0].head.ID
+	}
+	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(m.ctx, storeTimeout)
 	defer cancel()
 	held, err := m.o.Store.Session(ctx, s.id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && len(held) == 0 {
+		return // nothing was stored yet, or it is long ago
+	}
 	if err != nil {
-		m.log.Warn("looking whether another host has a session; the next write shows it", "session", s.id, "error", err)
+		m.log.Warn("looking whether another host has a session; its next write shows it", "session", s.id, "error", err)
 		return
 	}
-	s.mu.Lock()
-	current := s.current.head.ID
-	s.mu.Unlock()
-	last := held[len(held)-1]
-	if last.Conversation.ID == current && !last.Closing && last.Host != "" && last.Host != m.o.HostID {
+	// A session's conversations have ascending ids, on whichever host.
+	if last := held[len(held)-1]; last.Conversation.ID >= oldest && last.Host != m.o.HostID {
 		m.log.Info("another host has taken over a session", "session", s.id, "host", last.Host)
 		s.letGo("fenced", Client.Superseded)
 	}

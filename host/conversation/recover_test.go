@@ -86,8 +86,8 @@ func TestAnAdoptedSessionIsResumed(t *testing.T) {
 		time.Sleep(time.Minute - 1) // silence counts from the recovery
 		ok(t, s.Transcript(8, []event.Segment{segment("b", "more", 1)}))
 		synctest.Wait()
-		if p := r.store.parts[len(r.store.parts)-1]; len(p.Conversation.Segments) != 1 {
-			t.Errorf("appended %+v, want what is new alone", p.Conversation.Segments)
+		if parts := r.store.appended(); len(parts[len(parts)-1].Conversation.Segments) != 1 {
+			t.Errorf("appended %+v, want what is new alone at last", parts)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -165,7 +165,7 @@ func TestRecoverCompletesWhatIsClosingOnceAndLeavesAloneWhatIsInHand(t *testing.
 		r.dispatch.answer = make(chan struct{})
 		s := r.start(nil)
 		ok(t, s.Transcript(1, []event.Segment{segment("a", "x", 0)}))
-		s.End()
+		ok(t, s.End())
 		synctest.Wait()
 		ok(t, r.Recover(t.Context(), nil)) // the session is here
 		ctx := t.Context()
