@@ -88,8 +88,9 @@ func startWith(t *testing.T, o host.Options) (h *host.Host, stop func()) {
 
 // client is one stream, read on the test's goroutine.
 type client struct {
-	t    *testing.T
-	conn *websocket.Conn
+	t     *testing.T
+	conn  *websocket.Conn
+	ready *stream.Ready // the host's answer to start
 }
 
 // stream opens a stream and says start.
@@ -100,14 +101,28 @@ func openStream(t *testing.T, h *host.Host, uid string, rate int) *client {
 		t.Fatalf("connecting: %v", err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	c := &client{t, conn}
+	c := &client{t: t, conn: conn}
 	begin := map[string]any{"type": "start", "uid": uid}
 	if rate > 0 {
 		begin["audio"] = map[string]any{"codec": "pcm_s16le", "rate": rate, "channels": 1}
 	}
 	c.send(begin)
-	await[*stream.Ready](c)
+	c.ready = await[*stream.Ready](c)
 	return c
+}
+
+// resume opens another stream for the session of c.
+func (c *client) resume(h *host.Host, uid string) *client {
+	c.t.Helper()
+	conn, _, err := websocket.DefaultDialer.DialContext(c.t.Context(), "ws://"+h.Addr().String()+"/v1/stream", nil)
+	if err != nil {
+		c.t.Fatalf("connecting: %v", err)
+	}
+	c.t.Cleanup(func() { conn.Close() })
+	next := &client{t: c.t, conn: conn}
+	next.send(map[string]any{"type": "start", "uid": uid, "session": c.ready.Session})
+	next.ready = await[*stream.Ready](next)
+	return next
 }
 
 func (c *client) send(m any) {
@@ -341,36 +356,6 @@ func TestAppKeepsStateForASession(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("%+v, want that the ended session's state is given back", show())
 		}
-	}
-}
-
-func TestShutdownCompletesOpenConversationsAndTellsClients(t *testing.T) {
-	dir := t.TempDir()
-	h, stop := start(t, configuration(dir, echo()))
-	c := openStream(t, h, "ada", 0)
-	c.say(1, "And then")
-	await[*stream.Ack](c)
-	stopped := make(chan struct{})
-	go func() { defer close(stopped); stop() }() // ends when the host has; waited for below
-	if m := await[*stream.Closing](c); m.Code != "shutting_down" || m.RetryAfterMillis <= 0 {
-		t.Errorf("got %+v, want code shutting_down and a time to retry after", m)
-	}
-	if code := c.closeCode(); code != stream.CloseShuttingDown.Code {
-		t.Errorf("closed with %d, want %d", code, stream.CloseShuttingDown.Code)
-	}
-	<-stopped
-
-	h, _ = start(t, configuration(dir, echo()))
-	_, body := get(t, h, "/v1/conversations?uid=ada")
-	var page store.Page
-	if err := json.Unmarshal(body, &page); err != nil {
-		t.Fatal(err)
-	}
-	if len(page.Conversations) != 1 {
-		t.Fatalf("got %s, want one conversation", body)
-	}
-	if r := page.Conversations[0]; r.Reason != event.ReasonShutdown || len(r.Outputs) != 2 {
-		t.Errorf("got reason %q and %d outputs, want shutdown and the app's 2", r.Reason, len(r.Outputs))
 	}
 }
 

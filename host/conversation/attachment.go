@@ -108,7 +108,7 @@ func (a *Attachment) Transcript(seq uint64, segs []event.Segment) error {
 	s.current.quietSince = now
 	s.boxes.Transcript(event.Transcript{
 		Session: s.id, Conversation: s.current.head.ID, UID: s.request.UID,
-		Language: s.request.Language, Segments: segs,
+		Language: s.current.head.Language, Segments: segs,
 	})
 	s.write()
 	return nil
@@ -143,15 +143,17 @@ func refuseAfterEnd(seq uint64) error {
 }
 
 // End completes the conversation and begins to close the session; Wait must
-// follow.
-func (a *Attachment) End() {
+// follow. An error is an *InputError: the session is not this stream's any more.
+func (a *Attachment) End() error {
 	s := a.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a.mayTalk() {
-		s.held = true
-		s.depart(event.ReasonEnd)
+	if !a.mayTalk() {
+		return refuseAfterEnd(0)
 	}
+	s.held = true
+	s.depart(event.ReasonEnd)
+	return nil
 }
 
 // Wait, after End, waits until the store has all that was said and the apps

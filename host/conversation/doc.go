@@ -43,7 +43,7 @@
 // Transcript, Finish, End and Detach belong to the goroutine that reads its
 // stream and wait for nothing; Wait does, in another. A journal goroutine exists
 // only while a session has something to write; Sessions.Close waits for it. A
-// panic in it ends the session here, as a crash would, and nothing else. Client
+// panic in it lets go of the session, which is adopted again as after a crash. Client
 // and Dispatcher are called with the session's lock held and must not block;
 // from within such a call they may call back the functions in
 // dispatch.SessionOptions, which take no lock of the session.

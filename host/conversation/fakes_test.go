@@ -143,6 +143,8 @@ func (f *fakeStore) Session(_ context.Context, session string) ([]store.Held, er
 	return found, nil
 }
 
+func (f *fakeStore) Shared() bool { return true }
+
 func (f *fakeStore) Unfinished(context.Context) ([]store.Held, error) {
 	return f.find(func(h store.Held) bool { return !h.Settled }), nil
 }
@@ -179,6 +181,19 @@ func (f *fakeStore) fail(err error) {
 	f.err = err
 }
 
+func (f *fakeStore) panic(panics bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.panics = panics
+}
+
+// hold has each write wait for a value in gate, until gate is closed.
+func (f *fakeStore) hold() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gate = make(chan struct{})
+}
+
 func (f *fakeStore) beDeaf(deaf bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -189,6 +204,12 @@ func (f *fakeStore) conversations() []event.Conversation {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.completed)
+}
+
+func (f *fakeStore) appended() []store.Part {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.parts)
 }
 
 // open returns the ids of what is neither closing nor settled, and who holds it.

@@ -29,7 +29,7 @@ func (s *session) write() {
 // journal writes what waits: completing conversations first, then the current
 // one's new segments, all that came while it was writing in one go. A session
 // whose record somebody else has written since is let go, and so is one in
-// which the journal panics: its record is found like after a crash.
+// which the journal panics: it is adopted again, as after a crash.
 func (s *session) journal() {
 	defer func() {
 		if p := recover(); p != nil {
@@ -39,6 +39,7 @@ func (s *session) journal() {
 			s.journaling = false
 			s.mu.Unlock()
 			s.letGo("panic", Client.Failed)
+			s.owner.wg.Go(func() { s.owner.readopt(s.id) }) // ends with storeTimeout; Sessions.Close waits for it
 		}
 	}()
 	for {
@@ -93,14 +94,15 @@ func (s *session) waiting() (journalEntry, bool) {
 		return e, true
 	}
 	segs := c.takeUnsaved()
-	if segs == nil && (c.headKept || !c.opened) && !s.handingOff {
+	handOff := s.handingOff && !s.handedOff
+	if segs == nil && (c.headKept || !c.opened) && !handOff {
 		return journalEntry{}, false
 	}
 	e := journalEntry{of: c, part: s.part(c)}
 	e.part.Conversation.Segments = segs
 	e.part.Conversation.AudioMillis = c.audioMillis(s.request.Audio)
 	c.headKept = c.opened
-	if s.handingOff {
+	if handOff {
 		e.part.Host, e.last = "", true
 	}
 	return e, true
@@ -157,7 +159,7 @@ func (s *session) stored(e journalEntry, r store.Revision) {
 	defer s.mu.Unlock()
 	e.of.revision = r
 	if e.last {
-		s.handingOff = false
+		s.handedOff = true
 	}
 	if e.part.Closing || e.part.Seq > s.ackedSeq {
 		s.ack(e.part.Seq)

@@ -27,7 +27,7 @@ func TestASegmentSentAgainReplacesTheFirst(t *testing.T) {
 			t.Errorf("got %+v", segs)
 		}
 		var texts []string
-		for _, p := range r.store.parts {
+		for _, p := range r.store.appended() {
 			for _, a := range p.Conversation.Segments {
 				texts = append(texts, a.Text)
 			}
@@ -40,7 +40,7 @@ func TestASegmentSentAgainReplacesTheFirst(t *testing.T) {
 func TestAckComesOnlyAfterTheSyncedAppendAndCoversTheBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, conversation.Options{})
-		r.store.gate = make(chan struct{})
+		r.store.hold()
 		s := r.start(nil)
 		ok(t, s.Transcript(1, []event.Segment{segment("1", "x", 0)}))
 		synctest.Wait()                         // the journal is at the store with it

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -120,6 +121,7 @@ func (m *Sessions) completeLeft(ctx context.Context, h store.Held) error {
 
 // adopt has the session of an open conversation wait here for a stream.
 func (m *Sessions) adopt(ctx context.Context, h store.Held, completed []string) error {
+	holder := h.Host
 	err := m.claim(ctx, &h)
 	if errors.Is(err, store.ErrFenced) {
 		return nil // another host was faster
@@ -138,7 +140,7 @@ func (m *Sessions) adopt(ctx context.Context, h store.Held, completed []string) 
 	}
 	m.metrics.adopted.Inc()
 	m.log.Info("adopted a session whose conversation was left open", "session", s.id,
-		"conversation", h.Conversation.ID, "segments", len(h.Conversation.Segments), "was_held_by", h.Host)
+		"conversation", h.Conversation.ID, "segments", len(h.Conversation.Segments), "was_held_by", holder)
 	return nil
 }
 
@@ -156,6 +158,26 @@ func (m *Sessions) adoptRestored(s *session, completed []string) (longest *sessi
 	return longest, nil
 }
 
+// readopt takes over what a session that was let go after a panic has left:
+// nobody else would before this host starts again.
+func (m *Sessions) readopt(id string) {
+	defer func() {
+		if p := recover(); p != nil {
+			m.log.Error("panic while a session is adopted again; it is found at the next start", "session", id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	ctx, cancel := context.WithTimeout(m.ctx, storeTimeout)
+	defer cancel()
+	held, err := m.o.Store.Session(ctx, id)
+	held = slices.DeleteFunc(held, func(h store.Held) bool { return h.Settled || h.Host != m.o.HostID })
+	if err == nil && len(held) > 0 {
+		err = m.recover(ctx, held)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, ErrClosed) {
+		m.log.Error("a session was not adopted again; it is found at the next start", "session", id, "error", err)
+	}
+}
+
 // Lost says that another host may have taken over a session. If the store says
 // so too, it is let go here. It returns at once.
 func (m *Sessions) Lost(id string) {
@@ -168,20 +190,27 @@ func (m *Sessions) Lost(id string) {
 	m.wg.Go(func() { m.checkLost(s) }) // ends with storeTimeout; Close waits for it
 }
 
-// checkLost lets go of a session whose current conversation another host holds.
+// checkLost lets go of a session that, by the store, another host has had since.
+// Where the store can't say, the session's next write shows it.
 func (m *Sessions) checkLost(s *session) {
+	s.mu.Lock()
+	oldest := s.current.head.ID // that the session has still to write of
+	if len(s.completing) > 0 {
+		oldest = s.completing[0].head.ID
+	}
+	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(m.ctx, storeTimeout)
 	defer cancel()
 	held, err := m.o.Store.Session(ctx, s.id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && len(held) == 0 {
+		return // nothing was stored yet, or it is long ago
+	}
 	if err != nil {
-		m.log.Warn("looking whether another host has a session; the next write shows it", "session", s.id, "error", err)
+		m.log.Warn("looking whether another host has a session; its next write shows it", "session", s.id, "error", err)
 		return
 	}
-	s.mu.Lock()
-	current := s.current.head.ID
-	s.mu.Unlock()
-	last := held[len(held)-1]
-	if last.Conversation.ID == current && !last.Closing && last.Host != "" && last.Host != m.o.HostID {
+	// A session's conversations have ascending ids, on whichever host.
+	if last := held[len(held)-1]; last.Conversation.ID >= oldest && last.Host != m.o.HostID {
 		m.log.Info("another host has taken over a session", "session", s.id, "host", last.Host)
 		s.letGo("fenced", Client.Superseded)
 	}

@@ -85,6 +85,10 @@ func TestAnAdoptedSessionIsResumed(t *testing.T) {
 		want(t, "told", client.take(), "completed #1 omitted; open #2; ack 7 320")
 		time.Sleep(time.Minute - 1) // silence counts from the recovery
 		ok(t, s.Transcript(8, []event.Segment{segment("b", "more", 1)}))
+		synctest.Wait()
+		if parts := r.store.appended(); len(parts[len(parts)-1].Conversation.Segments) != 1 {
+			t.Errorf("appended %+v, want what is new alone at last", parts)
+		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		got := r.store.conversations()
@@ -161,7 +165,7 @@ func TestRecoverCompletesWhatIsClosingOnceAndLeavesAloneWhatIsInHand(t *testing.
 		r.dispatch.answer = make(chan struct{})
 		s := r.start(nil)
 		ok(t, s.Transcript(1, []event.Segment{segment("a", "x", 0)}))
-		s.End()
+		ok(t, s.End())
 		synctest.Wait()
 		ok(t, r.Recover(t.Context(), nil)) // the session is here
 		ctx := t.Context()

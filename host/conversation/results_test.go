@@ -21,7 +21,7 @@ func TestResultsAreStoredWithoutHoldingUpAWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, conversation.Options{})
 		r.start(nil)
-		r.store.gate = make(chan struct{})
+		r.store.hold()
 		deliver := r.dispatch.last().o.Deliver
 		out := []event.Output{{App: "a", Data: json.RawMessage(`1`)}}
 		for i := range 100 {

@@ -9,10 +9,13 @@ import (
 
 	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/host/store"
+	"github.com/auricle-dev/auricle/sdk/event"
 )
 
-// maxResumeTries is how often a resume is tried that others get in the way of.
-const maxResumeTries = 5
+// maxResumeTries is how often a resume is tried that others get in the way of:
+// a host that has yet to write what an older stream has sent moves the revision
+// with each write.
+const maxResumeTries = 20
 
 // errGone says that a session was let go while it was being resumed.
 var errGone = errors.New("session let go")
@@ -26,6 +29,9 @@ func (m *Sessions) resume(ctx context.Context, r StartRequest, c Client) (*Attac
 		}
 		var a *Attachment
 		if s != nil {
+			if m.o.Store.Shared() {
+				m.checkLost(s) // another host may have had it meanwhile
+			}
 			a, err = s.resume(r, c)
 		} else {
 			a, err = m.resumeStored(ctx, r, c)
@@ -163,44 +169,44 @@ func (m *Sessions) resumeStored(ctx context.Context, r StartRequest, c Client) (
 	return a, nil
 }
 
-// claim makes this host the one that holds an open conversation: whoever held
-// it before finds itself fenced. h.Revision is then the claim's.
+// claim makes this host the one that holds a session, of which h is the latest
+// conversation: whoever held it before finds itself fenced. h becomes the
+// conversation that the session goes on with, and its revision the claim's.
 func (m *Sessions) claim(ctx context.Context, h *store.Held) error {
-	if h.Closing || h.Host == m.o.HostID {
+	switch {
+	case h.Closing: // it goes on with the next, in which nothing was said yet
+		was := &h.Conversation
+		*h = store.Held{Part: store.Part{
+			Conversation: event.Conversation{ID: h.Next, Session: was.Session, UID: was.UID, Language: was.Language, Source: was.Source, Metadata: was.Metadata},
+			Seq:          h.Seq, AudioBytes: h.AudioBytes, Audio: h.Audio,
+		}}
+	case h.Host == m.o.HostID:
 		return nil
 	}
+	h.Host = m.o.HostID
 	p := h.Part
-	p.Host = m.o.HostID
 	p.Conversation.Segments = nil
 	revision, err := m.o.Store.Append(ctx, p, h.Revision)
-	if err != nil {
-		return err
-	}
-	h.Part.Host, h.Revision = p.Host, revision
-	return nil
+	h.Revision = revision
+	return err
 }
 
-// restore returns the session that h is the latest conversation of, as it was.
-// It is not registered yet.
+// restore returns the session whose open conversation h is, as it was. It is
+// not registered yet.
 func (m *Sessions) restore(h store.Held) *session {
 	head := h.Conversation
 	head.Segments = nil
 	m.ids.see(head.ID)
-	m.ids.see(h.Next)
 	s := m.newSession(head.Session, StartRequest{
 		UID: head.UID, Audio: h.Audio, Language: head.Language, Source: head.Source, Metadata: head.Metadata,
 	}, true)
 	s.seq.last, s.ackedSeq = h.Seq, h.Seq
 	s.audioBytes, s.ackedAudio = h.AudioBytes, h.AudioBytes
-	if h.Closing {
-		s.current = s.newConversation(h.Next)
-		return s
-	}
 	c := s.newConversation(head.ID)
 	s.current = c
 	c.revision = h.Revision
 	if head.StartedAt.IsZero() {
-		return s // handed over before anything was said
+		return s // nothing was said in it
 	}
 	now := time.Now()
 	wall := m.o.Now().UTC()

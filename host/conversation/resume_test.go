@@ -22,6 +22,10 @@ func TestALostSessionIsResumedUntilTheGraceIsOver(t *testing.T) {
 		synctest.Wait()
 		s.Detach()
 		time.Sleep(30*time.Second - 1)
+		eve := conversation.StartRequest{UID: "eve", Session: s.Session(), Audio: pcm16k}
+		if _, err := r.Start(t.Context(), eve, r.client); !errors.Is(err, conversation.ErrUnknownSession) {
+			t.Errorf("another user's: got %v", err)
+		}
 		again, client := r.resume(s.Session(), pcm16k)
 		y := client.last()
 		if y.Session != s.Session() || y.Conversation != r.client.last().Conversation || y.Seq != 1 || y.AudioBytes != 3200 || y.Audio != "discarded" {
@@ -37,8 +41,8 @@ func TestALostSessionIsResumedUntilTheGraceIsOver(t *testing.T) {
 		again.Detach()
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
-		if _, err := r.Start(t.Context(), conversation.StartRequest{UID: "eve", Session: s.Session(), Audio: pcm16k}, client); !errors.Is(err, conversation.ErrUnknownSession) {
-			t.Errorf("another user's: got %v", err)
+		if _, err := r.Start(t.Context(), eve, client); !errors.Is(err, conversation.ErrUnknownSession) {
+			t.Errorf("another user's, from the store: got %v", err)
 		}
 		r.close()
 	})
@@ -50,7 +54,7 @@ func TestASessionThatHasEndedIsNotResumed(t *testing.T) {
 		ended, lost := r.start(nil), r.start(nil)
 		ok(t, ended.Transcript(1, []event.Segment{segment("a", "x", 0)}))
 		ok(t, lost.Transcript(1, []event.Segment{segment("a", "x", 0)}))
-		ended.End()
+		ok(t, ended.End())
 		ok(t, ended.Wait(t.Context()))
 		lost.Detach()
 		time.Sleep(time.Second)
@@ -75,7 +79,7 @@ func TestTheNewerStreamHasTheSessionAndTheOlderIsTold(t *testing.T) {
 		want(t, "the older is told", r.client.take(), "superseded")
 		refused(t, older.Transcript(2, []event.Segment{segment("b", "old", 0)}), conversation.CodeAfterEnd)
 		refused(t, older.Finish(), conversation.CodeAfterEnd)
-		older.End()
+		refused(t, older.End(), conversation.CodeAfterEnd)
 		older.Detach()
 		time.Sleep(time.Minute)
 		ok(t, newer.Transcript(2, []event.Segment{segment("b", "new", 0)}))
@@ -133,7 +137,7 @@ func TestTranscriptsThatComeAgainAreAcknowledgedAndOnesThatComeLateAreRefused(t 
 		for _, seq := range []uint64{1, 2, 5} {
 			ok(t, s.Transcript(seq, []event.Segment{segment("a", "newest", 0)}))
 		}
-		r.store.gate = make(chan struct{})
+		r.store.hold()
 		ok(t, s.Transcript(6, []event.Segment{segment("b", "y", 1)}))
 		synctest.Wait()
 		close(r.store.gate)
@@ -243,22 +247,28 @@ func TestAWriteThatArrivedThoughTheStoreSaidOtherwiseFencesNobody(t *testing.T) 
 	})
 }
 
-func TestAJournalThatPanicsLetsTheSessionGoAndItIsResumed(t *testing.T) {
+func TestAJournalThatPanicsLetsTheSessionGoAsACrashWould(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, conversation.Options{})
 		s := r.start(nil)
 		ok(t, s.Transcript(1, []event.Segment{segment("a", "x", 0)}))
 		synctest.Wait()
 		r.client.take()
-		r.store.panics = true
+		r.store.panic(true)
 		ok(t, s.Transcript(2, []event.Segment{segment("b", "x", 1)}))
 		synctest.Wait()
 		want(t, "told", r.client.take(), "failed")
-		want(t, "apps", r.dispatch.last().log(), "transcript a; transcript b; close")
-		r.store.panics = false
-		_, client := r.resume(s.Session(), nil)
+		want(t, "apps", r.dispatch.sessions[0].log(), "transcript a; transcript b; close")
+		r.store.panic(false)
+		s, client := r.resume(s.Session(), nil)
 		if y := client.last(); y.Seq != 1 {
 			t.Errorf("ready: got %+v, want what was acknowledged", y)
+		}
+		s.Detach()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := r.store.conversations(); len(got) != 1 || len(got[0].Segments) != 1 {
+			t.Errorf("completed %+v, want what was acknowledged", got)
 		}
 		r.close()
 	})
@@ -271,7 +281,7 @@ func TestTwoStreamsThatResumeFromTheStoreAtOnceShareOneSession(t *testing.T) {
 		ok(t, s.Transcript(1, []event.Segment{segment("a", "one", 0)}))
 		synctest.Wait()
 		b := newRigOn(t, a.store, conversation.Options{HostID: "b"})
-		a.store.gate = make(chan struct{})
+		a.store.hold()
 		clients := []*recorder{{}, {}}
 		for _, c := range clients {
 			go func() {
@@ -302,7 +312,7 @@ func TestAConversationOfAudioAloneIsInTheStore(t *testing.T) {
 		s := r.start(pcm16k)
 		ok(t, s.Audio(make([]byte, 3200)))
 		synctest.Wait()
-		p := r.store.parts
+		p := r.store.appended()
 		if len(p) != 1 || p[0].Conversation.StartedAt.IsZero() || p[0].Host != "a" || *p[0].Audio != *pcm16k || len(p[0].Conversation.Segments) != 0 {
 			t.Errorf("got %+v", p)
 		}

@@ -55,6 +55,7 @@ type session struct {
 	phase      phase
 	held       bool // after End: Wait closes the session
 	handingOff bool // leaving: the journal's last write leaves the session to whoever finds it
+	handedOff  bool // it has
 	forgetting bool // leaving: the journal's last write takes back the record of a session with nothing said
 	gone       bool // leaving: another host has it, or the journal failed; nothing more is written
 	current    *conversation

@@ -102,7 +102,7 @@ func TestFinishCompletesOnDiskBeforeTheClientIsToldAndThenTellsTheApps(t *testin
 		synctest.Wait()
 		want(t, "after a transcript", r.client.take(), "open #1; ack 1 3200")
 
-		r.store.gate = make(chan struct{})
+		r.store.hold()
 		ok(t, s.Finish())
 		synctest.Wait()
 		r.store.gate <- struct{}{} // the last part
@@ -134,7 +134,7 @@ func TestContentAfterFinishBelongsToTheNextConversation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, conversation.Options{})
 		s := r.start(nil)
-		r.store.gate = make(chan struct{})
+		r.store.hold()
 		ok(t, s.Transcript(1, []event.Segment{segment("a", "one", 0)}))
 		synctest.Wait()
 		ok(t, s.Finish())
@@ -291,8 +291,8 @@ func TestALostStreamWithNothingSaidWaitsOutTheGraceToo(t *testing.T) {
 		time.Sleep(1)
 		synctest.Wait()
 		want(t, "apps after", r.dispatch.last().log(), "close")
-		if len(r.store.parts) != 0 {
-			t.Errorf("it left %+v", r.store.parts)
+		if len(r.store.appended()) != 0 {
+			t.Errorf("it left %+v", r.store.appended())
 		}
 		r.close()
 	})
@@ -305,7 +305,7 @@ func TestEndWaitsForTheAppsAnswers(t *testing.T) {
 		s := r.start(nil)
 		ok(t, s.Transcript(1, []event.Segment{segment("a", "x", 0)}))
 		synctest.Wait()
-		s.End()
+		ok(t, s.End())
 		ended := make(chan error)
 		go func() { ended <- s.Wait(t.Context()) }()
 		synctest.Wait()
@@ -340,7 +340,7 @@ func TestEndGivesUpWithItsContextAndTheSessionClosesAllTheSame(t *testing.T) {
 		r.store.fail(errors.New("disk full"))
 		s := r.start(nil)
 		ok(t, s.Transcript(1, []event.Segment{segment("a", "x", 0)}))
-		s.End()
+		ok(t, s.End())
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		if err := s.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -378,7 +378,7 @@ func TestAudioIsConvertedForTheAppsThatMayHaveIt(t *testing.T) {
 		if got := r.dispatch.last().o.Rate; got != 8000 {
 			t.Errorf("got rate %d", got)
 		}
-		r.store.gate = make(chan struct{})
+		r.store.hold()
 		ok(t, s.Finish())
 		synctest.Wait()
 		want(t, "before the store has it", r.dispatch.last().log(), "end audio")

@@ -52,7 +52,7 @@ func TestCloseHandsOverWhatIsOpen(t *testing.T) {
 func TestCloseFinishesWhatIsBeingCompleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, conversation.Options{})
-		r.store.gate = make(chan struct{})
+		r.store.hold()
 		s := r.start(nil)
 		ok(t, s.Transcript(1, []event.Segment{segment("a", "one", 0)}))
 		ok(t, s.Finish())

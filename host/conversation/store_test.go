@@ -68,6 +68,11 @@ func (j settlers) Start(w jobs.Work) <-chan struct{} {
 	return done
 }
 
+// shared is a store that two hosts of a test share.
+type shared struct{ *store.Store }
+
+func (shared) Shared() bool { return true }
+
 // life is a host's life on a data directory.
 type life struct {
 	*conversation.Sessions
@@ -84,7 +89,7 @@ func begin(ctx context.Context, t *testing.T, dir, host string) *life {
 
 func beginOn(s *store.Store, host string) *life {
 	boxes := &fakeDispatcher{}
-	return &life{conversation.New(conversation.Options{Store: s, Dispatch: boxes, Jobs: settlers{s}, HostID: host}), s, boxes}
+	return &life{conversation.New(conversation.Options{Store: shared{s}, Dispatch: boxes, Jobs: settlers{s}, HostID: host}), s, boxes}
 }
 
 // crash takes the store from under the sessions: nothing more is written.
@@ -187,7 +192,7 @@ func TestTwoHostsOnOneStoreFenceEachOther(t *testing.T) {
 	ok(t, s.Finish())
 	receive(ctx, t, "a to be told", onA.superseded)
 	ok(t, there.Transcript(2, []event.Segment{segment("b", "to b", 1)}))
-	there.End()
+	ok(t, there.End())
 	ok(t, there.Wait(ctx))
 	want(t, "completed on b", receive(ctx, t, "the completion", onB.completed), ready.Conversation)
 	if _, err := a.Start(ctx, conversation.StartRequest{UID: "ada", Session: s.Session()}, newTold()); !errors.Is(err, conversation.ErrUnknownSession) {

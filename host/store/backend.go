@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,10 +58,11 @@ var errInterrupted = errors.New("the connection to the server broke")
 type backend struct {
 	server *embedded // nil: a cluster
 	conn   *nats.Conn
-	js     jetstream.JetStream
+	js     jetstream.JetStream // over conn
 	link   *link
 	stream map[string]jetstream.Stream // by name; not changed once open
 	closed chan struct{}               // closed when conn is, with all of its goroutines' callbacks
+	apart  map[string]*apart           // by stream; empty with a cluster
 
 	broken context.Context         // ends, with the cause, when the embedded server can't write any more
 	fail   context.CancelCauseFunc // ends it
@@ -112,7 +114,7 @@ func (o *Options) streams() []jetstream.StreamConfig {
 // openBackend starts the embedded server or reaches the cluster, connects and
 // makes or updates the streams. On an error nothing is left running.
 func openBackend(ctx context.Context, o *Options, log hclog.Logger) (*backend, error) {
-	b := &backend{link: newLink(), closed: make(chan struct{}), minBatch: minBatch}
+	b := &backend{link: newLink(), closed: make(chan struct{}), apart: map[string]*apart{}, minBatch: minBatch}
 	b.broken, b.fail = context.WithCancelCause(context.Background())
 	var opts []nats.Option
 	urls := ""
@@ -150,13 +152,19 @@ func openBackend(ctx context.Context, o *Options, log hclog.Logger) (*backend, e
 }
 
 func (b *backend) connect(ctx context.Context, urls string, opts []nats.Option, log hclog.Logger) error {
+	opts = append(opts, commonOptions(log)...)
+	if b.server != nil {
+		for _, stream := range diskStreams {
+			a, err := connectApart(opts, stream)
+			if a != nil {
+				b.apart[stream] = a
+			}
+			if err != nil {
+				return fmt.Errorf("connecting: %w", err)
+			}
+		}
+	}
 	opts = append(opts,
-		nats.Name("auricle store"),
-		// Room for one batch: the default makes 512 KiB for each request.
-		nats.SyncQueueLen(2*getBatch),
-		nats.MaxReconnects(-1), // until close
-		// What can't be sent now fails now: whoever writes knows whether to try again.
-		nats.ReconnectBufSize(-1),
 		nats.ReconnectHandler(func(*nats.Conn) {
 			b.link.made()
 			log.Info("the connection to the store's server is back")
@@ -166,9 +174,6 @@ func (b *backend) connect(ctx context.Context, urls string, opts []nats.Option, 
 			if err != nil {
 				log.Warn("the connection to the store's server broke and is made anew", "error", err)
 			}
-		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Warn("the connection to the store's server had an error", "error", err)
 		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 	)
@@ -189,6 +194,50 @@ func (b *backend) connect(ctx context.Context, urls string, opts []nats.Option, 
 	return err
 }
 
+// commonOptions are what every connection is made with.
+func commonOptions(log hclog.Logger) []nats.Option {
+	return []nats.Option{
+		nats.Name("auricle store"),
+		// Room for one batch: the default makes 512 KiB for each request.
+		nats.SyncQueueLen(2 * getBatch),
+		nats.MaxReconnects(-1), // until close
+		// What can't be sent now fails now: whoever writes knows whether to try again.
+		nats.ReconnectBufSize(-1),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Warn("the connection to the store's server had an error", "error", err)
+		}),
+	}
+}
+
+// apart is a connection to the embedded server over which one stream is asked.
+// What is asked of a stream waits for its sync that is under way, and all that
+// comes behind it on its connection waits too: writes, and other streams, must
+// not.
+type apart struct {
+	conn   *nats.Conn
+	js     jetstream.JetStream
+	closed chan struct{} // closed when conn is, with all of its goroutines' callbacks
+}
+
+func connectApart(opts []nats.Option, stream string) (*apart, error) {
+	a := &apart{closed: make(chan struct{})}
+	var err error
+	a.conn, err = nats.Connect("", append(slices.Clone(opts), nats.Name("auricle store "+stream), nats.ClosedHandler(func(*nats.Conn) { close(a.closed) }))...)
+	if err != nil {
+		return nil, err
+	}
+	a.js, err = jetstream.New(a.conn)
+	return a, err
+}
+
+// asking returns the connection over which to ask a stream.
+func (b *backend) asking(stream string) *nats.Conn {
+	if a := b.apart[stream]; a != nil {
+		return a.conn
+	}
+	return b.conn
+}
+
 // minMessageBytes is the least that a server must take as one message.
 const minMessageBytes = 256 << 10
 
@@ -207,9 +256,13 @@ func checkVersion(conn *nats.Conn) error {
 func (b *backend) makeStreams(ctx context.Context, o *Options) error {
 	b.stream = map[string]jetstream.Stream{}
 	for _, c := range o.streams() {
+		js := b.js
+		if a := b.apart[c.Name]; a != nil {
+			js = a.js
+		}
 		for wait := backoff(0); ; wait = wait.next() {
 			attempt, cancel := context.WithTimeout(ctx, connectTimeout)
-			stream, err := b.js.CreateOrUpdateStream(attempt, c)
+			stream, err := js.CreateOrUpdateStream(attempt, c)
 			cancel()
 			if err == nil {
 				b.stream[c.Name] = stream
@@ -223,8 +276,12 @@ func (b *backend) makeStreams(ctx context.Context, o *Options) error {
 	return nil
 }
 
-// close ends the connection and the embedded server and waits for both.
+// close ends the connections and the embedded server and waits for them.
 func (b *backend) close() {
+	for _, a := range b.apart {
+		a.conn.Close()
+		<-a.closed
+	}
 	if b.conn != nil {
 		b.conn.Close()
 		<-b.closed
@@ -267,14 +324,14 @@ type pubAck struct {
 	Seq   uint64              `json:"seq"`
 }
 
-// request sends m and waits for the answer. It ends with errInterrupted when
+// request sends m over conn and waits for the answer. It ends with errInterrupted when
 // the connection breaks meanwhile: whether m arrived is then unknown.
-func (b *backend) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+func (b *backend) request(ctx context.Context, conn *nats.Conn, m *nats.Msg) (*nats.Msg, error) {
 	link := b.link.life()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(link, func() { cancel(errInterrupted) })()
-	answer, err := b.conn.RequestMsgWithContext(ctx, m)
+	answer, err := conn.RequestMsgWithContext(ctx, m)
 	if err != nil && errors.Is(context.Cause(ctx), errInterrupted) {
 		err = errInterrupted
 	}
@@ -288,7 +345,7 @@ func (b *backend) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(b.broken, func() { cancel(context.Cause(b.broken)) })()
-	answer, err := b.request(ctx, m)
+	answer, err := b.request(ctx, b.conn, m)
 	if err != nil {
 		if cause := context.Cause(ctx); errors.Is(cause, ErrUnavailable) {
 			err = cause
@@ -308,13 +365,13 @@ func (b *backend) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	return ack.Seq, nil
 }
 
-// api asks the server's API for something and decodes its answer.
-func (b *backend) api(ctx context.Context, subject string, request, answer any) error {
+// api asks the server's API for something of a stream and decodes its answer.
+func (b *backend) api(ctx context.Context, what, stream string, request, answer any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
 	}
-	m, err := b.request(ctx, &nats.Msg{Subject: "$JS.API." + subject, Data: body})
+	m, err := b.request(ctx, b.asking(stream), &nats.Msg{Subject: "$JS.API." + what + "." + stream, Data: body})
 	if err != nil {
 		return err
 	}
@@ -342,7 +399,7 @@ func (b *backend) purge(ctx context.Context, stream string, r purgeRequest) (int
 	var answer struct {
 		Purged int `json:"purged"`
 	}
-	err := b.api(ctx, "STREAM.PURGE."+stream, r, &answer)
+	err := b.api(ctx, "STREAM.PURGE", stream, r, &answer)
 	return answer.Purged, err
 }
 
@@ -389,7 +446,7 @@ func (b *backend) fromLeader(ctx context.Context, stream string, r leaderRequest
 	var answer struct {
 		Message *stored `json:"message"`
 	}
-	err := b.api(ctx, "STREAM.MSG.GET."+stream, r, &answer)
+	err := b.api(ctx, "STREAM.MSG.GET", stream, r, &answer)
 	var api *jetstream.APIError
 	if errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeMessageNotFound {
 		return nil, nil
@@ -413,7 +470,7 @@ func (b *backend) fromLeader(ctx context.Context, stream string, r leaderRequest
 // last returns the last message under a subject; jetstream.ErrMsgNotFound when
 // there is none.
 func (b *backend) last(ctx context.Context, stream, subject string) (*nats.Msg, error) {
-	m, err := b.request(ctx, &nats.Msg{Subject: "$JS.API.DIRECT.GET." + stream + "." + subject})
+	m, err := b.request(ctx, b.asking(stream), &nats.Msg{Subject: "$JS.API.DIRECT.GET." + stream + "." + subject})
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 func TestOfTwoWritersOfARevisionOneIsFenced(t *testing.T) {
@@ -120,9 +121,13 @@ func TestASessionIsToldWhatIsHeldOfIt(t *testing.T) {
 }
 
 func TestASettledConversationIsForgottenInTime(t *testing.T) {
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), SessionMemory: time.Second})
+	reg := prometheus.NewRegistry()
+	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), SessionMemory: time.Second, Registerer: reg})
 	must(t, err)
 	defer s.Close(context.Background())
+	if held, err := s.Unfinished(t.Context()); err != nil || len(held) != 0 { // as a host does at its start
+		t.Fatal(held, err)
+	}
 	rev := appendTo(t, s, part(conversation("c_1", "ann")), 0)
 	must(t, s.Settle(t.Context(), part(conversation("c_1", "ann")), rev))
 	appendTo(t, s, part(conversation("c_2", "ann")), 0) // is not
@@ -130,12 +135,13 @@ func TestASettledConversationIsForgottenInTime(t *testing.T) {
 	for {
 		held, err := s.Session(t.Context(), "s_1")
 		must(t, err)
-		if len(held) == 1 && held[0].Conversation.ID == "c_2" {
+		kept := value(t, reg, "auricle_store_stream_messages", "OPEN")
+		if len(held) == 1 && held[0].Conversation.ID == "c_2" && kept == 1 {
 			return
 		}
 		select {
 		case <-deadline:
-			t.Fatal("still there after 10 s, want it gone after 1 s")
+			t.Fatalf("after 10 s, its session is told %+v and %v messages are kept, want c_2 alone after 1 s", held, kept)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -137,7 +137,11 @@ func prepare(ctx context.Context, dir string, salvage bool, log hclog.Logger) er
 	if err != nil {
 		return fmt.Errorf("checking the store's files: %w", err)
 	}
-	log.Debug("store's files checked", "bytes", report.Bytes(), "took", report.Took.Round(time.Millisecond))
+	level := hclog.Debug
+	if report.Took > time.Second {
+		level = hclog.Info
+	}
+	log.Log(level, "store's files checked", "bytes", report.Bytes(), "took", report.Took.Round(time.Millisecond))
 	for _, s := range report.Streams {
 		if s.Tail != nil {
 			log.Info("the host was stopped while it wrote; what was cut short was never acknowledged, and is let go",
@@ -219,27 +223,26 @@ func validRecord(r blocks.Record) bool {
 }
 
 // describeKey says what a subject holds, in an operator's words where it is
-// what this host writes, with the subject.
+// what this host writes, with the subject; nothing of an empty one.
 func describeKey(subject string) string {
 	tokens := strings.Split(subject, ".")
 	what := ""
-	switch {
-	case subject == "":
-		return ""
-	case tokens[0] == "open" && len(tokens) > 1:
-		what = "appended to conversation " + tokens[len(tokens)-1]
-	case tokens[0] == "conversation" && len(tokens) == 3:
-		what = "completed conversation " + tokens[2]
-		if uid, _, ok := parseConversationSubject(subject); ok {
-			what += fmt.Sprintf(" of user %q", uid)
+	if session, id, ok := parseOpenSubject(subject); ok {
+		what = "a part of open conversation " + id
+		if session != "" {
+			what += ", session " + session
 		}
-	case tokens[0] == "part" && len(tokens) == 4:
-		what = "a part of completed conversation " + tokens[1]
-	case tokens[0] == "result" && len(tokens) == 3:
-		what = "a result of conversation " + tokens[1]
-	case tokens[0] == "job" && len(tokens) == 3:
-		what = "a job on conversation " + tokens[2]
-	default:
+	} else if uid, id, ok := parseConversationSubject(subject); ok {
+		what = fmt.Sprintf("completed conversation %s of user %q", id, uid)
+	} else if app, id, ok := parseJobSubject(subject); ok {
+		what = fmt.Sprintf("the job of app %q on conversation %s", app, id)
+	} else if app, ok := parseJobResultSubject(subject); ok {
+		what = fmt.Sprintf("the result of app %q on conversation %s", app, tokens[1])
+	} else if tokens[0] == "result" && len(tokens) == 3 {
+		what = "a result on conversation " + tokens[1]
+	} else if tokens[0] == "part" && len(tokens) == 4 {
+		what = "a piece of completed conversation " + tokens[1]
+	} else {
 		return subject
 	}
 	return what + " (" + subject + ")"

@@ -239,12 +239,12 @@ func tryWrite(dir string) error {
 // Files that are damaged it leaves as they are, and closed.
 func (s *Store) reopen(ctx context.Context, old *backend) error {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, 6*DefaultTimeout)
-	defer cancel()
 	old.close()
 	if err := prepare(ctx, s.options.Dir, false, s.log); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, 6*DefaultTimeout)
+	defer cancel()
 	b, err := openBackend(ctx, &s.options, s.log.Named("nats"))
 	if err != nil {
 		return err
@@ -266,7 +266,7 @@ func (e *embedded) sound() error {
 	if err := e.ready(); err != nil {
 		return err
 	}
-	for _, stream := range []string{streamOpen, streamConversations, streamResults, streamJobs} {
+	for _, stream := range diskStreams {
 		if err := e.soundStream(stream); err != nil {
 			return err
 		}
@@ -274,15 +274,25 @@ func (e *embedded) sound() error {
 	return nil
 }
 
-// soundStream returns why a stream takes no writes since one failed, or nil.
+// soundStream returns why a stream takes no writes since one failed, or nil. It
+// waits for a write that is under way.
 func (e *embedded) soundStream(stream string) error {
-	h := e.server.Healthz(&server.HealthzOptions{Account: server.DEFAULT_GLOBAL_ACCOUNT, Stream: stream, Details: true})
-	for _, found := range h.Errors {
-		// It gives itself 1 ms to find whether the server is up, which a busy
-		// machine may take for something else; ready knows it better.
-		if found.Type != server.HealthzErrorConn {
-			return errors.New(found.Error)
+	for {
+		h := e.server.Healthz(&server.HealthzOptions{Account: server.DEFAULT_GLOBAL_ACCOUNT, Stream: stream, Details: true})
+		asked := true
+		for _, err := range h.Errors {
+			if err.Type != server.HealthzErrorConn {
+				return errors.New(err.Error)
+			}
+			// It took longer than a millisecond to look whether the server runs,
+			// which it does; the stream was not looked at.
+			asked = false
+		}
+		if asked {
+			return nil
+		}
+		if err := e.ready(); err != nil {
+			return err
 		}
 	}
-	return nil
 }

@@ -241,5 +241,19 @@ func testFullDisk(t *testing.T, disk string, reserve, left int64) {
 		}
 	}
 	must(t, s.Close(t.Context()))
-	t.Logf("acknowledged: %v", want)
+
+	// A host that starts while the disk is full can be read.
+	empty := fillDisk(t, disk, left)
+	s, err = store.Open(t.Context(), store.Options{Dir: dir, Reserve: reserve})
+	must(t, err)
+	hasAll(t, s, want)
+	n := 0
+	until(t, "it takes no writes", func() bool {
+		n++ // what little is left is used
+		return errors.Is(s.Complete(t.Context(), conversation(fmt.Sprintf("c_little%d", n), "ann"), nil), store.ErrUnavailable)
+	})
+	empty()
+	until(t, "it is ready", func() bool { return s.Ready() == nil })
+	must(t, s.Complete(t.Context(), conversation("c_last", "ann"), nil))
+	must(t, s.Close(t.Context()))
 }

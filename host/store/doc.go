@@ -49,6 +49,23 @@
 // completed conversations with all that belongs to them, outputs, and dead
 // letters. Nothing is removed otherwise.
 //
+// # The embedded server's files
+//
+// Open reads through all of them before the server does, which would cut a file
+// off at the first record that is bad: every record's checksum, and, after an
+// orderly stop, that nothing is missing. What a host that was killed leaves at a
+// file's end is no damage. Damaged files are refused with a *DamageError, which
+// names what is lost, or salvaged: set aside, and written anew without what is
+// bad.
+//
+// # The embedded server's disk
+//
+// While less than Options.Reserve is free, and once a write has failed, writes
+// get ErrUnavailable at once and Ready says why; what is stored can be read. As
+// soon as there is room, writes are taken again; the server, which does not
+// recover from a write that failed, is started anew for it, within the Store.
+// A disk that stalls delays writes for as long as their callers wait.
+//
 // Concurrency: a Store is safe for concurrent use. The server's goroutines,
 // the connection's and those of the Store itself are the Store's; Close waits
 // for them. A context without a deadline gets one of 10 s. One process at a

@@ -80,3 +80,50 @@ func earlier(t *testing.T, dir string, f func(jetstream.JetStream)) {
 	must(t, err)
 	f(js)
 }
+
+// A crash may keep the disk from forgetting what was let go: it stays settled.
+func TestSettledStaysSettledAfterACrash(t *testing.T) {
+	ctx := t.Context()
+	dir := t.TempDir()
+	p := part(conversation("c_1", "ann"), event.Segment{ID: "1", Text: "said"})
+	s := open(t, dir)
+	rev := appendTo(t, s, p, 0)
+	must(t, s.Close(ctx))
+	var kept, marker *jetstream.RawStreamMsg
+	last := func(js jetstream.JetStream) (jetstream.Stream, *jetstream.RawStreamMsg) {
+		stream, err := js.Stream(ctx, "OPEN")
+		must(t, err)
+		m, err := stream.GetLastMsgForSubject(ctx, "open.s_1.c_1")
+		must(t, err)
+		return stream, m
+	}
+	earlier(t, dir, func(js jetstream.JetStream) { _, kept = last(js) })
+	s = open(t, dir)
+	must(t, s.Settle(ctx, p, rev))
+	must(t, s.Close(ctx))
+	earlier(t, dir, func(js jetstream.JetStream) {
+		var stream jetstream.Stream
+		stream, marker = last(js)
+		must(t, stream.Purge(ctx))
+		for _, m := range []*jetstream.RawStreamMsg{kept, marker} {
+			_, err := js.PublishMsg(ctx, &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{"Auricle-Settled": m.Header["Auricle-Settled"]}})
+			must(t, err)
+		}
+	})
+	s = open(t, dir)
+	if held, err := s.Unfinished(ctx); err != nil || len(held) != 0 {
+		t.Errorf("unfinished: %+v, %v, want none", held, err)
+	}
+	if held, err := s.Session(ctx, "s_1"); err != nil || len(held) != 1 || !held[0].Settled || len(held[0].Conversation.Segments) != 0 {
+		t.Errorf("its session is told %+v, %v, want a settled conversation", held, err)
+	}
+	must(t, s.Close(ctx))
+	earlier(t, dir, func(js jetstream.JetStream) {
+		stream, _ := last(js)
+		info, err := stream.Info(ctx)
+		must(t, err)
+		if info.State.Msgs != 1 {
+			t.Errorf("%d messages are left, want the marker", info.State.Msgs)
+		}
+	})
+}

@@ -225,11 +225,10 @@ func (s *Store) Unfinished(ctx context.Context) ([]Held, error) {
 		if err := b.scanSubjects(ctx, subjects, found.add); err != nil {
 			return err
 		}
-		for _, subject := range leftovers {
-			if s.Shared() || err != nil {
-				break
+		for _, leftover := range leftovers {
+			if _, err := b.purge(ctx, streamOpen, leftover); err != nil {
+				return fmt.Errorf("tidying settled conversations: %w", err)
 			}
-			_, err = b.purge(ctx, streamOpen, purgeRequest{Filter: subject, Keep: 1})
 		}
 		maps.DeleteFunc(found, func(id string, o *open) bool {
 			if o.legacy != 0 {
@@ -237,9 +236,6 @@ func (s *Store) Unfinished(ctx context.Context) ([]Held, error) {
 			}
 			return o.held.Settled
 		})
-		if err != nil {
-			return fmt.Errorf("tidying settled conversations: %w", err)
-		}
 		all = true
 		unsettled, err = s.held(ctx, b, found)
 		return err
@@ -278,16 +274,21 @@ func (b *backend) scanSubjects(ctx context.Context, subjects map[string]bool, f 
 	return nil
 }
 
-// unsettled returns the subjects of what is not settled, and of what is but
-// has messages beside its marker: a crash kept the disk from forgetting what
-// was let go. It reads through many settled markers at little cost.
-func (b *backend) unsettled(ctx context.Context) (subjects map[string]bool, leftovers []string, err error) {
+// unsettled returns the subjects of what is not settled, and what is to be
+// purged of what is: a crash kept the disk from forgetting what was let go. It
+// reads through many settled markers at little cost.
+func (b *backend) unsettled(ctx context.Context) (subjects map[string]bool, leftovers []purgeRequest, err error) {
 	subjects = map[string]bool{}
 	err = b.scanBodies(ctx, streamOpen, func(body []byte) error {
 		if subject, ok := settledSubject(body); ok {
 			if subjects[subject] {
 				delete(subjects, subject)
-				leftovers = append(leftovers, subject)
+				leftovers = append(leftovers, purgeRequest{Filter: subject, Keep: 1})
+			}
+			_, id, _ := parseOpenSubject(subject)
+			if subject = legacyOpenSubject(id); subjects[subject] {
+				delete(subjects, subject)
+				leftovers = append(leftovers, purgeRequest{Filter: subject})
 			}
 			return nil
 		}

@@ -24,35 +24,16 @@ func retained(t *testing.T, dir string, r store.Retention, kind, reason string, 
 	t.Cleanup(func() { must(t, s.Close(context.Background())) })
 	deadline := time.After(10 * time.Second)
 	for {
-		got := removedOf(t, reg, kind, reason)
-		if got == n {
+		got := value(t, reg, "auricle_store_removed_total", kind, reason)
+		if got == float64(n) {
 			return s
 		}
 		select {
 		case <-deadline:
-			t.Fatalf("removed %d of kind %s by %s, want %d", got, kind, reason, n)
+			t.Fatalf("removed %v of kind %s by %s, want %d", got, kind, reason, n)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-}
-
-// removedOf returns what a store has counted as removed.
-func removedOf(t *testing.T, reg *prometheus.Registry, kind, reason string) int {
-	t.Helper()
-	families, err := reg.Gather()
-	must(t, err)
-	for _, f := range families {
-		if f.GetName() != "auricle_store_removed_total" {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			if l := m.GetLabel(); l[0].GetValue() == kind && l[1].GetValue() == reason {
-				return int(m.GetCounter().GetValue())
-			}
-		}
-	}
-	t.Fatalf("no metric of kind %s by %s", kind, reason)
-	return 0
 }
 
 func TestConversationsAreRemovedByAge(t *testing.T) {

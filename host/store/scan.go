@@ -86,8 +86,9 @@ func (b *backend) getOnce(ctx context.Context, stream string, r getRequest, f fu
 	if err != nil {
 		return 0, 0, err
 	}
-	inbox := b.conn.NewRespInbox()
-	sub, err := b.conn.SubscribeSync(inbox)
+	conn := b.asking(stream)
+	inbox := conn.NewRespInbox()
+	sub, err := conn.SubscribeSync(inbox)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -96,7 +97,7 @@ func (b *backend) getOnce(ctx context.Context, stream string, r getRequest, f fu
 			err = cerr
 		}
 	}()
-	if err := b.conn.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, request); err != nil {
+	if err := conn.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, request); err != nil {
 		return 0, 0, err
 	}
 	for next = r.Seq; ; {

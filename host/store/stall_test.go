@@ -165,6 +165,15 @@ func TestAStalledDiskDelaysWritesOnly(t *testing.T) {
 	if _, err := s.Append(short, other, 0); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("an append that waits no longer: %v, want its deadline", err)
 	}
+	// What is held of sessions is in the stream that is stalled; asking for it
+	// holds up nobody else.
+	asked, cancelAsked := context.WithCancel(ctx)
+	defer cancelAsked()
+	sessions := make(chan error, 1)
+	go func() {
+		_, err := s.Session(asked, "s_1")
+		sessions <- err
+	}()
 	if page, err := s.Conversations(ctx, "ann", 20, ""); err != nil || len(page.Conversations) != 1 {
 		t.Errorf("listing: %+v, %v", page, err)
 	}
@@ -177,7 +186,9 @@ func TestAStalledDiskDelaysWritesOnly(t *testing.T) {
 	default:
 	}
 
+	must(t, s.Complete(ctx, conversation("c_done", "ann"), nil)) // is known to be there
 	disk.release()
+	must(t, <-sessions)
 	a := <-patient
 	must(t, a.err)
 	appendTo(t, s, part(talk, event.Segment{ID: "3", Text: "third", Start: 3}), a.rev)

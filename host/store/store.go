@@ -157,9 +157,9 @@ type Store struct {
 }
 
 // Open opens the data directory, making it if need be, and starts the store
-// in it; or it connects to the cluster. ctx bounds the start, by
-// DefaultTimeout times six when it has no deadline: a directory that was not
-// closed has to be read through.
+// in it; or it connects to the cluster. ctx bounds the start. Without a
+// deadline the server has DefaultTimeout times six, and checking the files before
+// it starts as long as it takes: all of them are read.
 //
 // The error wraps ErrLocked when another process has the directory, and a
 // *DamageError when its files are damaged and o.Salvage is not set; otherwise
@@ -168,9 +168,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
-	ctx, cancel := withDeadline(ctx, 6*DefaultTimeout)
-	defer cancel()
-
 	s := &Store{
 		options: o, log: o.Logger, metrics: newMetrics(), name: rand.Text()[:12] + ".",
 		index: newIndex(), committers: map[string]*committer{}, replaced: make(chan struct{}), done: make(chan struct{}),
@@ -192,6 +189,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			return fail(fmt.Errorf("opening the store %s: %w", o.place(), err))
 		}
 	}
+	ctx, cancel := withDeadline(ctx, 6*DefaultTimeout)
+	defer cancel()
 	b, err := openBackend(ctx, &s.options, s.log.Named("nats"))
 	if err != nil {
 		return fail(fmt.Errorf("opening the store %s: %w", o.place(), err))

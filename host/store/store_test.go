@@ -2,11 +2,13 @@ package store_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // open opens a store in dir and closes it when the test ends.
@@ -53,4 +55,26 @@ func appendTo(tb testing.TB, s *store.Store, p store.Part, after store.Revision)
 		tb.Fatal(err)
 	}
 	return rev
+}
+
+// value returns what a store has counted or measured under labels, 0 when it
+// has not.
+func value(tb testing.TB, reg *prometheus.Registry, name string, labels ...string) float64 {
+	tb.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			var got []string
+			for _, l := range m.GetLabel() {
+				got = append(got, l.GetValue())
+			}
+			if f.GetName() == name && slices.Equal(got, labels) {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return 0
 }

@@ -106,6 +106,8 @@ func (m *memoryStore) Session(ctx context.Context, session string) (found []stor
 	return found, nil
 }
 
+func (m *memoryStore) Shared() bool { return false }
+
 func (m *memoryStore) Unfinished(context.Context) ([]store.Held, error) { return nil, nil }
 
 // promptJobs has each completed conversation go to the session's mailboxes.

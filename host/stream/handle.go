@@ -69,7 +69,7 @@ func (st *stream) text(ctx context.Context, b []byte) {
 	case *Finish:
 		err = st.session.Finish()
 	case *End:
-		st.end(ctx)
+		err = st.end(ctx)
 	case *Keepalive:
 	}
 	if err != nil {
@@ -191,12 +191,14 @@ func checkStart(m *Start) string {
 // end completes the conversation and closes the stream when the apps have
 // answered. The reader goes on meanwhile: for pongs, and to notice a client
 // that leaves.
-func (st *stream) end(ctx context.Context) {
+func (st *stream) end(ctx context.Context) error {
 	if st.ended {
-		return
+		return nil
+	}
+	if err := st.session.End(); err != nil {
+		return err
 	}
 	st.ended = true
-	st.session.End()
 	st.wg.Go(func() { // ends after endTimeout at the latest; run waits for it
 		defer st.rescue("ending")
 		ctx, cancel := context.WithTimeout(ctx, endTimeout)
@@ -207,6 +209,7 @@ func (st *stream) end(ctx context.Context) {
 		st.gaps.close()
 		st.out.close(CloseNormal, nil)
 	})
+	return nil
 }
 
 // client is the stream as its session sees it.

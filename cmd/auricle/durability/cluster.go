@@ -20,8 +20,10 @@ import (
 // ClusterOptions say how large a cluster to try.
 type ClusterOptions struct {
 	Options
-	Clients int // that talk, spread over the hosts; 0 means 24
-	Silent  int // that talk to the host that is killed, and never come back; 0 means 6
+	Clients int           // that talk, spread over the hosts; 0 means 24
+	Silent  int           // that talk to the host that is killed, and never come back; 0 means 6
+	Grace   time.Duration // conversation.grace; 0 means its default
+	Talk    time.Duration // for which clients talk before the kill, and after it; 0 means 5 s
 }
 
 // ClusterReport is what became of a host's sessions and jobs when it was
@@ -77,6 +79,9 @@ func Cluster(ctx context.Context, o ClusterOptions) (_ ClusterReport, err error)
 	if o.Silent == 0 {
 		o.Silent = 6
 	}
+	if o.Talk == 0 {
+		o.Talk = 5 * time.Second
+	}
 	r := ClusterReport{Machine: machine(), Hosts: clusterHosts, NATSServers: clusterHosts, Clients: o.Clients, SilentSessions: o.Silent, Problems: []string{}}
 	dir, err := os.MkdirTemp(o.Dir, "cluster-")
 	if err != nil {
@@ -114,7 +119,11 @@ func Cluster(ctx context.Context, o ClusterOptions) (_ ClusterReport, err error)
 		if err != nil {
 			return r, err
 		}
-		config, err := writeConfig(home, address, fmt.Sprintf("store {\n  nats {\n    urls = [%s]\n  }\n}", quoted(urls)))
+		extra := fmt.Sprintf("store {\n  nats {\n    urls = [%s]\n  }\n}\n", quoted(urls))
+		if o.Grace != 0 {
+			extra += fmt.Sprintf("conversation {\n  grace = %q\n}\n", o.Grace)
+		}
+		config, err := writeConfig(home, address, extra)
 		if err != nil {
 			return r, err
 		}
@@ -164,7 +173,7 @@ func Cluster(ctx context.Context, o ClusterOptions) (_ ClusterReport, err error)
 		silent = append(silent, t)
 		wg.Go(func() { _ = t.talk(context.WithoutCancel(quiet), quiet) }) // it is cut off; its promises are counted below
 	}
-	pause(ctx, 5*time.Second)
+	pause(ctx, o.Talk)
 
 	rest := addresses[1:]
 	live.Store(&rest)
@@ -174,7 +183,7 @@ func Cluster(ctx context.Context, o ClusterOptions) (_ ClusterReport, err error)
 		return r, err
 	}
 	o.say("killed one host")
-	pause(ctx, 5*time.Second)
+	pause(ctx, o.Talk)
 	enough()
 	late := time.AfterFunc(2*time.Minute, cancel)
 	defer late.Stop()
