@@ -67,12 +67,21 @@ type backend struct {
 	broken context.Context         // ends, with the cause, when the embedded server can't write any more
 	fail   context.CancelCauseFunc // ends it
 
-	maxMessage int // bytes of one message's body
-	minBatch   int // messages that are worth a batch
+	maxMessage int           // bytes of one message's body
+	minBatch   int           // messages that are worth a batch
+	patience   time.Duration // how long an answer is waited for
 }
 
 // headerRoom is what a server's limit on a message leaves for its headers.
 const headerRoom = 16 << 10
+
+// The patience of a backend. The embedded server answers in the end: a disk that
+// stalls does not make what it still writes be written twice. In a cluster the
+// server that was asked may be gone, and the question with it.
+const (
+	patienceEmbedded = 30 * time.Second
+	patienceCluster  = 2 * time.Second
+)
 
 // streams returns what is to be kept, and how.
 func (o *Options) streams() []jetstream.StreamConfig {
@@ -88,9 +97,10 @@ func (o *Options) streams() []jetstream.StreamConfig {
 		c.AllowDirect = true // reading asks no consumer
 		c.AllowAtomicPublish = true
 		if c.Name != streamOpen {
-			// There never is more than one. Saying so makes the server keep
-			// the stream in files of half the size, of which it reads a whole
-			// one for a message that it has not read for a while.
+			// Of a job there is the last; of all others there never is more
+			// than one, but saying so makes the server keep the stream in
+			// files of half the size, of which it reads a whole one for a
+			// message that it has not read for a while.
 			c.MaxMsgsPerSubject = 1
 		}
 	}
@@ -114,7 +124,7 @@ func (o *Options) streams() []jetstream.StreamConfig {
 // openBackend starts the embedded server or reaches the cluster, connects and
 // makes or updates the streams. On an error nothing is left running.
 func openBackend(ctx context.Context, o *Options, log hclog.Logger) (*backend, error) {
-	b := &backend{link: newLink(), closed: make(chan struct{}), apart: map[string]*apart{}, minBatch: minBatch}
+	b := &backend{link: newLink(), closed: make(chan struct{}), apart: map[string]*apart{}, minBatch: minBatch, patience: patienceEmbedded}
 	b.broken, b.fail = context.WithCancelCause(context.Background())
 	var opts []nats.Option
 	urls := ""
@@ -129,6 +139,7 @@ func openBackend(ctx context.Context, o *Options, log hclog.Logger) (*backend, e
 		if opts, err = o.NATS.options(); err != nil {
 			return nil, err
 		}
+		b.patience = patienceCluster
 		urls = strings.Join(o.NATS.URLs, ",")
 	}
 	err := b.connect(ctx, urls, opts, log)
@@ -324,10 +335,13 @@ type pubAck struct {
 	Seq   uint64              `json:"seq"`
 }
 
-// request sends m over conn and waits for the answer. It ends with errInterrupted when
-// the connection breaks meanwhile: whether m arrived is then unknown.
+// request sends m over conn and waits for the answer, as long as the backend's
+// patience lasts. It ends with errInterrupted when the connection breaks
+// meanwhile. Whether m arrived is then unknown.
 func (b *backend) request(ctx context.Context, conn *nats.Conn, m *nats.Msg) (*nats.Msg, error) {
 	link := b.link.life()
+	ctx, hurry := context.WithTimeout(ctx, b.patience)
+	defer hurry()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(link, func() { cancel(errInterrupted) })()
@@ -405,16 +419,16 @@ func (b *backend) purge(ctx context.Context, stream string, r purgeRequest) (int
 
 // state returns a stream's state, as its leader has it.
 func (b *backend) state(ctx context.Context, stream string) (jetstream.StreamState, error) {
-	info, err := b.stream[stream].Info(ctx)
-	if err != nil {
-		return jetstream.StreamState{}, err
-	}
-	return info.State, nil
+	var info jetstream.StreamInfo
+	err := b.api(ctx, "STREAM.INFO", stream, struct{}{}, &info)
+	return info.State, err
 }
 
 // subjects lists the subjects of a stream's messages that match filter, as
 // its leader has them.
 func (b *backend) subjects(ctx context.Context, stream, filter string) (map[string]uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*b.patience) // there may be several pages
+	defer cancel()
 	info, err := b.stream[stream].Info(ctx, jetstream.WithSubjectFilter(filter))
 	if err != nil {
 		return nil, err

@@ -99,3 +99,10 @@ func passing(ctx context.Context, err error) bool {
 	}
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
 }
+
+// leaderless reports whether nobody answered for a stream, or said that nobody
+// can yet: its cluster has lost a server and puts others in its place.
+func leaderless(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &api) && api.ErrorCode == codeNotAvailable
+}

@@ -167,7 +167,8 @@ func TestTwoHostsShareAStore(t *testing.T) {
 type proxy struct {
 	listener net.Listener
 	to       string
-	lossy    atomic.Bool // what the server says is lost
+	lossy    atomic.Bool  // what the server says is lost
+	lost     atomic.Int64 // bytes
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -196,7 +197,7 @@ func startProxy(tb testing.TB, to string) *proxy {
 			p.conns = append(p.conns, client, srv)
 			p.mu.Unlock()
 			running.Go(func() { io.Copy(srv, client); srv.Close() })
-			running.Go(func() { io.Copy(lossyWriter{client, &p.lossy}, srv); client.Close() })
+			running.Go(func() { io.Copy(lossyWriter{client, p}, srv); client.Close() })
 		}
 	})
 	tb.Cleanup(func() {
@@ -219,11 +220,12 @@ func (p *proxy) cut() {
 
 type lossyWriter struct {
 	io.Writer
-	lossy *atomic.Bool
+	p *proxy
 }
 
 func (w lossyWriter) Write(b []byte) (int, error) {
-	if w.lossy.Load() {
+	if w.p.lossy.Load() {
+		w.p.lost.Add(int64(len(b)))
 		return len(b), nil
 	}
 	return w.Writer.Write(b)
@@ -339,6 +341,41 @@ func TestAWriteOutlivesItsConnection(t *testing.T) {
 	}
 }
 
+// A server that had been asked is gone, and its answer with it, though the
+// connection stands: what nobody answers is asked again.
+func TestAnAnswerThatDoesNotComeIsNotWaitedForLong(t *testing.T) {
+	srv := oneNATS(t, t.TempDir(), server.RANDOM_PORT)
+	p := startProxy(t, srv.Addr().String())
+	a := share(t, "a", store.NATS{URLs: []string{"nats://" + p.listener.Addr().String()}, Replicas: 1})
+	b := share(t, "b", store.NATS{URLs: []string{srv.ClientURL()}, Replicas: 1})
+	p.lossy.Store(true)
+	type appended struct {
+		revision store.Revision
+		err      error
+	}
+	done := make(chan appended, 1)
+	go func() {
+		rev, err := a.Append(t.Context(), part(conversation("c_1", "ann")), 0)
+		done <- appended{rev, err}
+	}()
+	var held []store.Held
+	for len(held) == 0 {
+		var err error
+		held, err = b.Unfinished(t.Context())
+		must(t, err)
+	}
+	for p.lost.Load() == 0 { // the answer
+		time.Sleep(time.Millisecond)
+	}
+	p.lossy.Store(false)
+	if got := <-done; got.err != nil || got.revision != held[0].Revision {
+		t.Errorf("told %+v, want revision %d", got, held[0].Revision)
+	}
+	if again, err := b.Unfinished(t.Context()); err != nil || again[0].Revision != held[0].Revision {
+		t.Errorf("held: %+v, %v, want what was written first", again, err)
+	}
+}
+
 func TestHostsAreToldOfEachOther(t *testing.T) {
 	srv := oneNATS(t, t.TempDir(), server.RANDOM_PORT)
 	servers := store.NATS{URLs: []string{srv.ClientURL()}, Replicas: 1}
@@ -416,7 +453,7 @@ func TestServersThatRestartAreWaitedFor(t *testing.T) {
 			}
 		})
 	}
-	srv = oneNATS(t, dir, port)
+	oneNATS(t, dir, port)
 	writers.Wait()
 	must(t, b.DropJob(ctx, "minutes", "c_1", dropped))
 	eventually(t, jobs, "what was dropped", func(c store.JobChange) bool { return c.Gone && c.Job.Conversation == "c_1" })

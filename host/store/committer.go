@@ -31,11 +31,6 @@ const (
 	// maxSingle is how many messages of a stream are written one by one at a
 	// time, after the batch that they were in was refused.
 	maxSingle = maxBatchMessages
-
-	// commitTimeout bounds the wait for the answer to one batch. It is longer
-	// than a caller's, so that a disk which stalls does not make what it still
-	// writes be written twice.
-	commitTimeout = 30 * time.Second
 )
 
 // Headers of a batch, and of a write that says what it goes on from.
@@ -202,8 +197,6 @@ func (c *committer) collect(first *write) (batch []*write, left *write) {
 // that to pay. What could not be written is tried again by itself, so that
 // only those fail that have to.
 func (c *committer) commit(ctx context.Context, b *backend, batch []*write) {
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
-	defer cancel()
 	if len(batch) < b.minBatch {
 		errs := make([]error, len(batch))
 		var wg sync.WaitGroup

@@ -40,8 +40,10 @@
 //
 // The writes of a stream that wait while earlier ones are being synced are
 // written as one atomic batch, with one sync. If the batch is refused, each of
-// its messages is written by itself, so that a fenced one fails alone. While
-// the connection is broken, writes wait for as long as their callers do.
+// its messages is written by itself, so that a fenced one fails alone. The
+// embedded server sets a batch down in memory before it commits it, where
+// there is a file system in memory: no message needs the others of its batch.
+// While the connection is broken, writes wait for as long as their callers do.
 //
 // # Retention
 //

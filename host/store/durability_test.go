@@ -334,7 +334,13 @@ func TestOneHostADirectory(t *testing.T) {
 	if err := other.Wait(); err == nil {
 		t.Error("the other process ended by itself")
 	}
+	left := stagings(t, dir)
 	s = open(t, dir)
+	for _, folder := range left {
+		if _, err := os.Stat(folder); err == nil {
+			t.Errorf("the killed process's %s is still there", folder)
+		}
+	}
 	r, err := s.Conversation(t.Context(), "c_other")
 	if err != nil || r.UID != "ann" {
 		t.Errorf("what the killed process completed: %+v, %v", r, err)

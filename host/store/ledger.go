@@ -15,7 +15,9 @@ import (
 // The embedded server could let each settled marker go by itself, by a time to
 // live, but it syncs each such removal. In a cluster the servers do that.
 type ledger struct {
-	mu    sync.Mutex
+	unused bool // in a cluster
+
+	mu    sync.Mutex          // guards all below
 	read  bool                // what was there at the start is known
 	first map[string]Revision // conversation id -> its first message
 
@@ -39,6 +41,9 @@ func (l *ledger) begun(id string, first Revision) {
 }
 
 func (l *ledger) note(id string, first Revision) {
+	if l.unused {
+		return
+	}
 	if l.first == nil {
 		l.first = map[string]Revision{}
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Retention says how long, and up to what size, things are kept.
+// Retention says how long, and up to what size, things are kept. It asks for
+// nothing else: a conversation goes though apps' work on it is still due.
 type Retention struct {
 	Conversations Limit // completed ones, with all that belongs to them
 	Outputs       Limit // what apps made of conversations that are kept

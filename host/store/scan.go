@@ -82,6 +82,8 @@ func (b *backend) get(ctx context.Context, stream string, r getRequest, f func(*
 // getOnce makes one request. It returns the sequence to go on from and how
 // many messages are left.
 func (b *backend) getOnce(ctx context.Context, stream string, r getRequest, f func(*nats.Msg, uint64) error) (next, left uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
+	defer cancel()
 	request, err := json.Marshal(r)
 	if err != nil {
 		return 0, 0, err

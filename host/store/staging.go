@@ -19,6 +19,8 @@ import (
 // which makes a batch cost a fifth. Where there is none, batches go to the
 // disk, and are made only where they pay all the same.
 type staging struct {
+	dir string // the data directory
+
 	mu     sync.Mutex // guards all below
 	memory string     // the folder in memory; empty: on disk, or removed
 	links  []string
@@ -46,18 +48,17 @@ func stage(dir string, streams []string) (*staging, error) {
 	if err != nil {
 		return &staging{}, err
 	}
-	s := &staging{memory: memory}
-	err = os.WriteFile(filepath.Join(memory, stagingOwner), []byte(dir), 0o600)
+	s := &staging{dir: dir, memory: memory}
 	for _, stream := range streams {
-		target, link := filepath.Join(memory, stream), batchesDir(dir, stream)
+		link := batchesDir(dir, stream)
 		if err == nil {
-			err = os.Mkdir(target, 0o700)
+			err = s.again(stream)
 		}
 		if err == nil {
 			err = os.RemoveAll(link)
 		}
 		if err == nil {
-			err = os.Symlink(target, link)
+			err = os.Symlink(filepath.Join(memory, stream), link)
 			s.links = append(s.links, link)
 		}
 	}
@@ -67,15 +68,18 @@ func stage(dir string, streams []string) (*staging, error) {
 	return s, nil
 }
 
-// again makes a stream's folder when it was removed by somebody who tidies
-// the file system in memory.
+// again makes a stream's folder, also when it was removed by somebody who
+// tidies the file system in memory.
 func (s *staging) again(stream string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.memory == "" {
 		return nil
 	}
-	return os.MkdirAll(filepath.Join(s.memory, stream), 0o700)
+	if err := os.MkdirAll(filepath.Join(s.memory, stream), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(s.memory, stagingOwner), []byte(s.dir), 0o600)
 }
 
 // remove removes the folder and the server's way to it.

@@ -95,6 +95,11 @@ func (o *Options) check() error {
 	if o.HostTTL < time.Second {
 		return fmt.Errorf("host TTL of %v, must be a second or more", o.HostTTL)
 	}
+	for what, l := range map[string]Limit{"conversations": o.Retention.Conversations, "outputs": o.Retention.Outputs, "dead letters": o.Retention.DeadLetters} {
+		if l.Age < 0 || l.Bytes < 0 {
+			return fmt.Errorf("retention of %s: age %v and %d bytes, neither may be negative", what, l.Age, l.Bytes)
+		}
+	}
 	if o.NATS != nil {
 		return checkID("host id", o.HostID)
 	}
@@ -169,7 +174,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	s := &Store{
-		options: o, log: o.Logger, metrics: newMetrics(), name: rand.Text()[:12] + ".",
+		options: o, ledger: ledger{unused: o.NATS != nil}, log: o.Logger, metrics: newMetrics(), name: rand.Text()[:12] + ".",
 		index: newIndex(), committers: map[string]*committer{}, replaced: make(chan struct{}), done: make(chan struct{}),
 		disk: disk{look: make(chan struct{}, 1)},
 	}
@@ -345,9 +350,10 @@ func (s *Store) read(ctx context.Context, o operation, doing string, f func(cont
 }
 
 // ask calls f with the backend once that is connected, and again where the
-// connection broke meanwhile. f must be one that can be repeated.
+// connection broke meanwhile or a cluster was choosing a leader. f must be one
+// that can be repeated.
 func (s *Store) ask(ctx context.Context, f func(context.Context, *backend) error) error {
-	for {
+	for wait := backoff(0); ; wait = wait.next() {
 		b, err := s.connected(ctx)
 		if err != nil {
 			return err
@@ -358,7 +364,7 @@ func (s *Store) ask(ctx context.Context, f func(context.Context, *backend) error
 		err = f(attempt, b)
 		unhook()
 		cancel()
-		if err == nil || ctx.Err() != nil || link.Err() == nil {
+		if err == nil || ctx.Err() != nil || link.Err() == nil && !(s.Shared() && leaderless(err)) || wait.wait(ctx) != nil {
 			return err
 		}
 	}
