@@ -172,8 +172,8 @@ type Stop struct {
 	Expiry string `json:"expiry,omitempty"` // the SHA-256 of thw.db; empty: there was none
 }
 
-// Stopped returns, by stream, the streams of which index.db says how their
-// blocks end: so it does after the server was stopped in order. It is for
+// Stopped returns how derived files are, of the streams whose index.db says how
+// their blocks end: so it does after the server was stopped in order. It is for
 // Options.Stopped when the files are checked next.
 func Stopped(dir string) (map[string]Stop, error) {
 	streams, err := list(dir)
