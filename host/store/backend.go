@@ -492,7 +492,17 @@ func (b *backend) last(ctx context.Context, stream, subject string) (*nats.Msg, 
 	case "":
 		return m, nil
 	case "404":
-		return nil, jetstream.ErrMsgNotFound
+		if b.server != nil {
+			return nil, jetstream.ErrMsgNotFound
+		}
+		kept, err := b.fromLeader(ctx, stream, leaderRequest{LastFor: subject}) // another may be behind
+		if err == nil && kept == nil {
+			err = jetstream.ErrMsgNotFound
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &nats.Msg{Subject: kept.Subject, Header: kept.Header, Data: kept.Data}, nil
 	default:
 		return nil, fmt.Errorf("reading stream %s: status %s %s", stream, status, m.Header.Get("Description"))
 	}

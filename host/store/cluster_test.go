@@ -508,6 +508,9 @@ func TestACopyOnEveryNodeSurvivesOne(t *testing.T) {
 					if err := s.Complete(ctx, c, nil); err != nil {
 						t.Error(err)
 					}
+					if r, err := s.Conversation(ctx, id); err != nil || r.ID != id {
+						t.Errorf("%s, which was completed: %+v, %v", id, r, err)
+					}
 					if first, err := s.FinishJob(ctx, id, result("minutes", "i_"+id)); !first || err != nil {
 						t.Errorf("%s: first %v, %v", id, first, err)
 					}

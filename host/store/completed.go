@@ -197,11 +197,13 @@ func (s *Store) records(ctx context.Context, b *backend, uid string, ids []strin
 	gone := 0
 	for i, id := range ids {
 		if messages[i] == nil {
-			if err := s.missing(uid, id); err != nil {
+			if messages[i], err = s.missing(ctx, b, uid, id); err != nil {
 				return nil, err
 			}
-			gone++
-			continue
+			if messages[i] == nil {
+				gone++
+				continue
+			}
 		}
 		body, err := b.body(ctx, id, messages[i])
 		if err == nil {
@@ -229,18 +231,25 @@ func (s *Store) records(ctx context.Context, b *backend, uid string, ids []strin
 	return rs, nil
 }
 
-// missing is called when a conversation that the index knows has no message.
-// Retention may have removed it, here or on another host; otherwise it is an
-// error.
-func (s *Store) missing(uid, id string) error {
+// missing returns the message of a conversation that the index knows but a
+// reading did not find: in a cluster it may have asked a server that is behind.
+// It returns nil when retention has removed it, here or on another host.
+func (s *Store) missing(ctx context.Context, b *backend, uid, id string) (*nats.Msg, error) {
 	if s.Shared() {
+		m, err := b.fromLeader(ctx, streamConversations, leaderRequest{LastFor: conversationSubject(uid, id)})
+		if err != nil {
+			return nil, err
+		}
+		if m != nil {
+			return &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, nil
+		}
 		s.index.remove(uid, id)
-		return nil
+		return nil, nil
 	}
 	if _, ok := s.index.uid(id); ok {
-		return fmt.Errorf("conversation %s: its message is gone from the data directory", id)
+		return nil, fmt.Errorf("conversation %s: its message is gone from the data directory", id)
 	}
-	return nil
+	return nil, nil
 }
 
 // body returns a conversation's JSON from its message and, if it has any, its
