@@ -333,7 +333,12 @@ func (h *Host) startWork(ctx context.Context, c config.Config, metrics prometheu
 		return fmt.Errorf("joining the hosts that share the store: %w", err)
 	}
 	if err := h.sessions.Recover(ctx, h.members.Alive); err != nil {
-		return fmt.Errorf("taking up what was open when the host stopped: %w", err)
+		if ctx.Err() != nil {
+			return fmt.Errorf("taking up what was open when the host stopped: %w", err)
+		}
+		// Of a full disk, for example: it is no reason to do nothing at all.
+		h.log.Error("taking up what was open when the host stopped; trying again", "error", err)
+		h.followed.Go(func() { h.takeUp(h.follow) }) // ends with follow; shutdown waits for it
 	}
 	h.followed.Go(func() { h.jobs.Run(h.follow) }) // ends when the jobs are stopped; shutdown waits for it
 	if h.store.Shared() {
@@ -351,12 +356,27 @@ func (h *Host) startWork(ctx context.Context, c config.Config, metrics prometheu
 	return nil
 }
 
-// takeUp takes over what hosts that are gone have left.
+// takeUpPause is between two tries to take over what a host has left.
+const takeUpPause = 5 * time.Second
+
+// takeUp takes over what hosts that are gone have left, until that succeeds or
+// ctx ends.
 func (h *Host) takeUp(ctx context.Context) {
-	if err := h.sessions.Recover(ctx, h.members.Alive); err != nil && ctx.Err() == nil {
-		h.log.Error("taking over what a host that is gone has left; it is tried again when the next one goes, and at the next start", "error", err)
-	}
 	h.jobs.Wake()
+	for {
+		err := h.sessions.Recover(ctx, h.members.Alive)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		h.log.Error("taking over what a host that is gone has left; trying again", "error", err)
+		t := time.NewTimer(takeUpPause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+	}
 }
 
 // self is what this host says of itself to those that share its store.
@@ -504,16 +524,27 @@ func (h *Host) shutdown(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("shutting down: %s: %w", what, err))
 		}
 	}
+	if h.members != nil {
+		step("telling the other hosts", h.members.Leave)
+	}
 	if h.streams != nil {
 		step("closing the streams", h.streams.Shutdown)
 	}
 	if h.sessions != nil {
-		step("completing the open conversations", h.sessions.Close)
+		step("handing over what is open", h.sessions.Close)
 	}
 	step("waiting for a reload", h.reloads.close)
+	h.unfollow()
+	if h.jobs != nil {
+		h.jobs.Stop()
+	}
 	if h.dispatch != nil {
 		step("finishing what runs", h.dispatch.Drain)
 	}
+	if h.jobs != nil {
+		step("storing what apps answered", h.jobs.Close)
+	}
+	h.followed.Wait() // ended with unfollow, and with the jobs
 	if h.sessions != nil {
 		step("storing what apps made of live events", h.sessions.Flush)
 	}
