@@ -49,7 +49,7 @@ func TestRecoverAdoptsWhatNobodyHoldsAndCompletesItAfterTheGrace(t *testing.T) {
 				if got := r.store.conversations(); len(got) != 0 {
 					t.Fatalf("completed one nanosecond early: %+v", got)
 				}
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				synctest.Wait()
 				got := r.store.conversations()
 				if len(got) != 1 || got[0].Reason != event.ReasonRecovered || got[0].Segments[0].ID != "a" || got[0].CompletedAt.Before(got[0].StartedAt) {

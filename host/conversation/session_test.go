@@ -288,7 +288,7 @@ func TestALostStreamWithNothingSaidWaitsOutTheGraceToo(t *testing.T) {
 		time.Sleep(30*time.Second - 1)
 		synctest.Wait()
 		want(t, "apps before", r.dispatch.last().log(), "")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		want(t, "apps after", r.dispatch.last().log(), "close")
 		if len(r.store.appended()) != 0 {
