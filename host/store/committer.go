@@ -28,6 +28,11 @@ const (
 	// caller that finds the queue full waits for room.
 	queueLength = 1024
 
+	// batchInterval is between the beginnings of two batches at least. Each
+	// costs the server a millisecond of a processor besides its messages, so
+	// that more of them, each smaller, are slower where processors are busy.
+	batchInterval = 4 * time.Millisecond
+
 	// maxSingle is how many messages of a stream are written one by one at a
 	// time, after the batch that they were in was refused.
 	maxSingle = maxBatchMessages
@@ -141,6 +146,7 @@ var errNotWritten = errors.New("not written")
 // run writes what comes, a batch at a time, until ctx ends.
 func (c *committer) run(ctx context.Context) {
 	var next *write // taken, but of no batch yet
+	var last time.Time
 	for {
 		// Nothing is taken that can't be sent: its caller can still leave.
 		b, err := c.connect(ctx)
@@ -153,14 +159,35 @@ func (c *committer) run(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			}
+			if !c.pause(ctx, last) {
+				return
+			}
 			if !next.state.CompareAndSwap(writeQueued, writeTaken) {
 				next = nil
 				continue
 			}
 		}
+		last = time.Now()
 		var batch []*write
 		batch, next = c.collect(next)
 		c.commit(ctx, b, batch)
+	}
+}
+
+// pause waits until a batch may begin after one that began at last. It reports
+// false when ctx ended first.
+func (c *committer) pause(ctx context.Context, last time.Time) bool {
+	left := batchInterval - time.Since(last)
+	if left <= 0 {
+		return true
+	}
+	t := time.NewTimer(left)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

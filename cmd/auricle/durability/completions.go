@@ -227,11 +227,18 @@ func spoken(n int) []event.Segment {
 	return segs
 }
 
+// transcript is the message that carries a conversation.
+type transcript struct {
+	Type     string          `json:"type"`
+	Seq      int             `json:"seq"`
+	Segments []event.Segment `json:"segments"`
+}
+
 // complete says a conversation, finishes it, and waits until it is completed
 // and every app has answered. It returns how long both took from the finish on.
 func (c *completer) complete(n int) (completed, answered time.Duration, err error) {
 	c.seq++
-	if err := c.conn.WriteJSON(map[string]any{"type": "transcript", "seq": c.seq, "segments": spoken(n)}); err != nil {
+	if err := c.conn.WriteJSON(transcript{"transcript", c.seq, spoken(n)}); err != nil {
 		return 0, 0, err
 	}
 	finish := time.Now()
