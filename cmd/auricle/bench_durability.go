@@ -90,16 +90,7 @@ func printCrash(w io.Writer, r durability.CrashReport) error {
 	fmt.Fprintf(w, "%d CPUs, %s/%s, %s; fault: %s, %d times, beside %d clients that talk\n\n",
 		r.Machine.CPUs, r.Machine.OS, r.Machine.Arch, r.Machine.Go, r.Fault, r.Kills, r.Clients)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(what string, total, bad int, how string) {
-		fmt.Fprintf(tw, "%s\t%d\t%d\t %s\n", what, total, bad, how)
-	}
-	row("acknowledged segments", r.AckedSegments, r.LostSegments, "lost")
-	row("", r.AckedSegments, r.RepeatedSegments, "in two conversations")
-	row("completed conversations", r.Conversations, r.LostConversation, "lost")
-	row("", r.Conversations, r.CompletedTwice, "completed twice")
-	row("jobs of apps", r.Jobs, r.JobsLost, "lost")
-	row("", r.Jobs, r.EffectsTwice, "effects seen twice")
-	row("sessions resumed", r.Resumes, r.Expired, "had to begin anew")
+	printPromises(tw, r.Promises)
 	if err := tw.Flush(); err != nil {
 		return err
 	}
@@ -112,6 +103,19 @@ func printCrash(w io.Writer, r durability.CrashReport) error {
 		fmt.Fprintln(w, p)
 	}
 	return nil
+}
+
+func printPromises(tw io.Writer, p durability.Promises) {
+	row := func(what string, total, bad int, how string) {
+		fmt.Fprintf(tw, "%s\t%d\t%d\t %s\n", what, total, bad, how)
+	}
+	row("acknowledged segments", p.AckedSegments, p.LostSegments, "lost")
+	row("", p.AckedSegments, p.RepeatedSegments, "in two conversations")
+	row("completed conversations", p.Conversations, p.LostConversation, "lost")
+	row("", p.Conversations, p.CompletedTwice, "completed twice")
+	row("jobs of apps", p.Jobs, p.JobsLost, "lost")
+	row("", p.Jobs, p.EffectsTwice, "effects seen twice")
+	row("sessions resumed", p.Resumes, p.Expired, "had to begin anew")
 }
 
 func newBenchCompletionsCommand() *cobra.Command {
@@ -208,17 +212,8 @@ func printBenchCluster(w io.Writer, r durability.ClusterReport) error {
 	fmt.Fprintf(w, "%d CPUs, %s/%s, %s; %d hosts on %d NATS servers, one host killed beside %d clients that talk\n\n",
 		r.Machine.CPUs, r.Machine.OS, r.Machine.Arch, r.Machine.Go, r.Hosts, r.NATSServers, r.Clients)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(what string, total, bad int, how string) {
-		fmt.Fprintf(tw, "%s\t%d\t%d\t %s\n", what, total, bad, how)
-	}
-	row("acknowledged segments", r.AckedSegments, r.LostSegments, "lost")
-	row("", r.AckedSegments, r.RepeatedSegments, "in two conversations")
-	row("completed conversations", r.Conversations, r.LostConversation, "lost")
-	row("", r.Conversations, r.CompletedTwice, "completed twice")
-	row("jobs of apps", r.Jobs, r.JobsLost, "lost")
-	row("", r.Jobs, r.EffectsTwice, "effects seen twice")
-	row("sessions resumed on another host", r.SessionsMoved, r.Expired, "had to begin anew")
-	row("conversations left behind", r.SilentSessions, r.SilentSessions-r.SilentCompleted, "not completed by the others")
+	printPromises(tw, r.Promises)
+	fmt.Fprintf(tw, "conversations left behind\t%d\t%d\t not completed by the others\n", r.SilentSessions, r.SilentSessions-r.SilentCompleted)
 	if err := tw.Flush(); err != nil {
 		return err
 	}

@@ -29,40 +29,25 @@ type ClusterOptions struct {
 // ClusterReport is what became of a host's sessions and jobs when it was
 // killed under load. Its JSON form is that of `auricle bench cluster -json`.
 type ClusterReport struct {
-	Machine          Machine  `json:"machine"`
-	Hosts            int      `json:"hosts"`
-	NATSServers      int      `json:"nats_servers"`
-	Clients          int      `json:"clients"`
-	SessionsMoved    int      `json:"sessions_moved"` // that their clients resumed on another host
-	Expired          int      `json:"expired_sessions"`
-	ResumeP50Millis  float64  `json:"resume_p50_ms"` // from the end of a stream until its session went on
-	ResumeP99Millis  float64  `json:"resume_p99_ms"`
-	SilentSessions   int      `json:"silent_sessions"`  // of clients that did not come back
-	SilentCompleted  int      `json:"silent_completed"` // of these, conversations that another host completed
-	TakeOverSeconds  float64  `json:"take_over_s"`      // from the kill until the last of them, with its jobs
-	AckedSegments    int      `json:"acked_segments"`
-	LostSegments     int      `json:"lost_segments"`
-	RepeatedSegments int      `json:"repeated_segments"`
-	Conversations    int      `json:"conversations"`
-	LostConversation int      `json:"lost_conversations"`
-	CompletedTwice   int      `json:"completed_twice"`
-	Jobs             int      `json:"jobs"`
-	JobsLost         int      `json:"jobs_lost"`
-	EffectsTwice     int      `json:"effects_twice"`
-	Problems         []string `json:"problems"`
+	Machine     Machine `json:"machine"`
+	Hosts       int     `json:"hosts"`
+	NATSServers int     `json:"nats_servers"`
+	Clients     int     `json:"clients"`
+	Promises
+	ResumeP50Millis float64 `json:"resume_p50_ms"` // from the end of a stream until its session went on, on another host
+	ResumeP99Millis float64 `json:"resume_p99_ms"`
+	SilentSessions  int     `json:"silent_sessions"`  // of clients that did not come back
+	SilentCompleted int     `json:"silent_completed"` // of these, conversations that another host completed
+	TakeOverSeconds float64 `json:"take_over_s"`      // from the kill until the last of them, with its jobs
 }
 
-// Err returns what the report says was promised and not kept, or nil.
+// Err returns what was promised and not kept, or nil.
 func (r ClusterReport) Err() error {
-	c := CrashReport{
-		AckedSegments: r.AckedSegments, LostSegments: r.LostSegments, RepeatedSegments: r.RepeatedSegments, Conversations: r.Conversations,
-		LostConversation: r.LostConversation, CompletedTwice: r.CompletedTwice, JobsLost: r.JobsLost, EffectsTwice: r.EffectsTwice, Problems: r.Problems,
-	}
-	err := c.Err()
+	err := r.Promises.Err()
 	if r.SilentCompleted < r.SilentSessions {
 		err = errors.Join(err, fmt.Errorf("%d of %d conversations of clients that did not come back were not completed", r.SilentSessions-r.SilentCompleted, r.SilentSessions))
 	}
-	if r.SessionsMoved == 0 {
+	if r.Resumes == 0 {
 		err = errors.Join(err, errors.New("no session moved, so that nothing was shown"))
 	}
 	return err
@@ -82,7 +67,7 @@ func Cluster(ctx context.Context, o ClusterOptions) (_ ClusterReport, err error)
 	if o.Talk == 0 {
 		o.Talk = 5 * time.Second
 	}
-	r := ClusterReport{Machine: machine(), Hosts: clusterHosts, NATSServers: clusterHosts, Clients: o.Clients, SilentSessions: o.Silent, Problems: []string{}}
+	r := ClusterReport{Machine: machine(), Hosts: clusterHosts, NATSServers: clusterHosts, Clients: o.Clients, SilentSessions: o.Silent, Promises: noPromises()}
 	dir, err := os.MkdirTemp(o.Dir, "cluster-")
 	if err != nil {
 		return r, err
@@ -210,20 +195,11 @@ func Cluster(ctx context.Context, o ClusterOptions) (_ ClusterReport, err error)
 	if err := errors.Join(failed...); err != nil {
 		return r, err
 	}
-	var c CrashReport
-	if err := c.count(ctx, rest, slices.Concat(talkers, silent)); err != nil {
+	resumed, err := r.count(ctx, rest, slices.Concat(talkers, silent))
+	if err != nil {
 		return r, err
 	}
-	var resumed []time.Duration
-	for _, t := range talkers {
-		r.SessionsMoved += len(t.resumed)
-		resumed = append(resumed, t.resumed...)
-	}
 	r.ResumeP50Millis, r.ResumeP99Millis = percentile(resumed, 50), percentile(resumed, 99)
-	r.Expired, r.Problems = c.Expired, append(r.Problems, c.Problems...)
-	r.AckedSegments, r.LostSegments, r.RepeatedSegments = c.AckedSegments, c.LostSegments, c.RepeatedSegments
-	r.Conversations, r.LostConversation, r.CompletedTwice = c.Conversations, c.LostConversation, c.CompletedTwice
-	r.Jobs, r.JobsLost, r.EffectsTwice = c.Jobs, c.JobsLost, c.EffectsTwice
 	return r, nil
 }
 
