@@ -222,6 +222,11 @@ func sameAddress(listen, have string) bool {
 // config.Problems when apps are at fault.
 func (h *Host) loadApps(ctx context.Context, o Options) (err error) {
 	h.engine, err = newEngine(ctx, filepath.Join(o.Config.DataDir, "cache"), o.Compiler)
+	if errors.Is(err, syscall.ENOSPC) {
+		// What is stored can be read, and is what matters now.
+		h.log.Warn("the disk is full: starting without the cache of compiled modules", "error", err)
+		h.engine, err = newEngine(ctx, "", nil)
+	}
 	if err != nil {
 		return err
 	}

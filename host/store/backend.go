@@ -273,7 +273,7 @@ func (b *backend) makeStreams(ctx context.Context, o *Options) error {
 		}
 		for wait := backoff(0); ; wait = wait.next() {
 			attempt, cancel := context.WithTimeout(ctx, connectTimeout)
-			stream, err := js.CreateOrUpdateStream(attempt, c)
+			stream, err := openStream(attempt, js, c)
 			cancel()
 			if err == nil {
 				b.stream[c.Name] = stream
@@ -285,6 +285,26 @@ func (b *backend) makeStreams(ctx context.Context, o *Options) error {
 		}
 	}
 	return nil
+}
+
+// openStream returns the stream that c asks for. One that is so already is not
+// touched: on a full disk it could not be, and can be read.
+func openStream(ctx context.Context, js jetstream.JetStream, c jetstream.StreamConfig) (jetstream.Stream, error) {
+	stream, err := js.Stream(ctx, c.Name)
+	if err == nil && isAsked(stream.CachedInfo().Config, c) {
+		return stream, nil
+	}
+	return js.CreateOrUpdateStream(ctx, c)
+}
+
+// isAsked reports whether a stream is as asked, in all that is ever asked. The
+// server says -1 or 1 for some of what is left open.
+func isAsked(is, asked jetstream.StreamConfig) bool {
+	return is.Description == asked.Description && slices.Equal(is.Subjects, asked.Subjects) &&
+		is.Storage == asked.Storage && max(is.Replicas, 1) == max(asked.Replicas, 1) &&
+		max(is.MaxMsgsPerSubject, 0) == max(asked.MaxMsgsPerSubject, 0) && is.MaxAge == asked.MaxAge && is.Duplicates == asked.Duplicates &&
+		is.AllowDirect == asked.AllowDirect && is.AllowAtomicPublish == asked.AllowAtomicPublish &&
+		is.AllowRollup == asked.AllowRollup && is.AllowMsgTTL == asked.AllowMsgTTL
 }
 
 // close ends the connections and the embedded server and waits for them.

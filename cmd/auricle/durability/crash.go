@@ -113,7 +113,8 @@ func Crash(ctx context.Context, o CrashOptions) (_ CrashReport, err error) {
 			full, err := disk.fillAndEmpty(ctx, p)
 			r.FullSeconds += full.Seconds()
 			if err != nil {
-				return r, errors.Join(err, p.kill())
+				err = errors.Join(err, p.kill())
+				return r, fmt.Errorf("%w; the host's last words:\n%s", err, lastWords(p.tail))
 			}
 		}
 		if err := disk.forget(); err != nil {

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	powerBytes = 1 << 30  // of the file system that forgets
-	fullBytes  = 96 << 20 // of the one that fills up
+	powerBytes = 1 << 30   // of the file system that forgets
+	fullBytes  = 512 << 20 // of the one that fills up: a host wants 80 MiB free before it writes again
 )
 
 // newDisk makes the file system that a fault needs and mounts it at data. It
