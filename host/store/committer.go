@@ -88,6 +88,7 @@ type committer struct {
 	stream  string
 	name    string // in ids of batches
 	connect func(context.Context) (*backend, error)
+	room    func() error
 	metrics *metrics
 
 	queue   chan *write
@@ -97,10 +98,10 @@ type committer struct {
 }
 
 // newCommitter starts a committer. connect returns the backend once it is
-// connected.
-func newCommitter(stream, name string, connect func(context.Context) (*backend, error), m *metrics) *committer {
+// connected; room returns why there is none for a batch, or nil.
+func newCommitter(stream, name string, connect func(context.Context) (*backend, error), room func() error, m *metrics) *committer {
 	c := &committer{
-		stream: stream, name: name, connect: connect, metrics: m,
+		stream: stream, name: name, connect: connect, room: room, metrics: m,
 		queue: make(chan *write, queueLength), single: make(chan struct{}, maxSingle),
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -170,6 +171,12 @@ func (c *committer) run(ctx context.Context) {
 		last = time.Now()
 		var batch []*write
 		batch, next = c.collect(next)
+		if err := c.room(); err != nil {
+			for _, w := range batch {
+				w.done <- written{err: fmt.Errorf("%w: %w", errNotWritten, err)}
+			}
+			continue
+		}
 		c.commit(ctx, b, batch)
 	}
 }

@@ -219,6 +219,28 @@ func (s *Store) room(probe bool) error {
 	return nil
 }
 
+// roomForBatch returns why there is too little room for a batch at this very
+// moment, or nil. It is asked before each: a batch that the disk cuts short
+// where it lets go of older messages leaves the server (2.15.2) waiting for its
+// own lock, which nothing but another process mends.
+func (s *Store) roomForBatch() error {
+	if s.options.NATS != nil {
+		return nil
+	}
+	free, known, err := freeBytes(s.options.Dir)
+	if err == nil && (!known || free >= s.options.Reserve) {
+		return nil
+	}
+	select {
+	case s.disk.look <- struct{}{}: // and what is found is said
+	default:
+	}
+	if err != nil {
+		return fmt.Errorf("%w: looking at the disk of %s: %w", ErrUnavailable, s.options.Dir, err)
+	}
+	return fmt.Errorf("%w: the disk of %s is full: %s are free, %s have to be", ErrUnavailable, s.options.Dir, megabytes(free), megabytes(s.options.Reserve))
+}
+
 // megabytes rounds up, for people.
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n+50_000)/1e6) }
 

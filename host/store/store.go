@@ -202,7 +202,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.use(b)
 	for _, stream := range diskStreams {
-		s.committers[stream] = newCommitter(stream, s.name, s.connected, s.metrics)
+		s.committers[stream] = newCommitter(stream, s.name, s.connected, s.roomForBatch, s.metrics)
 	}
 	if err := s.startIndex(ctx, b); err != nil {
 		return fail(fmt.Errorf("opening the store %s: listing conversations: %w", o.place(), err))
