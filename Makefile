@@ -10,7 +10,7 @@ SAMPLE   := examples/conversations/budget-meeting
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # What comes from outside: clients' frames, configuration, modules, guests' requests, audio, recordings.
-FUZZTIME := 3s
+FUZZTIME := 2s
 FUZZ := host/stream:FuzzDecodeClient host/config:FuzzLoad host/apps:FuzzRequest host/apps:FuzzManifest host/apps:FuzzRecording \
 	host/audio:FuzzBuffer plugins:FuzzLoad plugins:FuzzEngine plugins/internal/meter:FuzzRewrite plugins/internal/meter:FuzzGenerated \
 	sdk/event:FuzzAudio cmd/auricle/wav:FuzzOpen host/store/internal/blocks:FuzzBlock

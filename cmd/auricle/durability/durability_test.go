@@ -25,6 +25,7 @@ func options(t *testing.T) durability.Options {
 }
 
 func TestAHostThatIsKilledLosesNothing(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	r, err := durability.Crash(t.Context(), durability.CrashOptions{Options: options(t), Kills: 5, Clients: 16})
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +61,7 @@ func TestWorseThanAKill(t *testing.T) {
 
 // Three hosts on three NATS servers: one dies, the others go on.
 func TestTheOthersGoOnWhereAHostDied(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	r, err := durability.Cluster(t.Context(), durability.ClusterOptions{
 		Options: options(t), Clients: 9, Silent: 3, Grace: 2 * time.Second, Talk: 2 * time.Second,
 	})
