@@ -99,10 +99,9 @@ var (
 
 // New opens everything that the configuration asks for and takes up what an
 // earlier host left: open conversations wait for their clients, the work that is
-// due on completed ones begins. The port is bound when New
-// returns, but nothing is answered before Serve. The error is a
-// config.Problems when apps are at fault; what had been opened is closed
-// again. Warnings are logged.
+// due on completed ones begins. The port is bound when New returns, but nothing
+// is answered before Serve. The error is a config.Problems when apps are at
+// fault; what had been opened is closed again. Warnings are logged.
 func New(ctx context.Context, o Options) (_ *Host, err error) {
 	h := &Host{
 		log:      o.Logger,
@@ -243,7 +242,6 @@ func (h *Host) loadApps(ctx context.Context, o Options) (err error) {
 func (h *Host) openStore(ctx context.Context, o Options, metrics prometheus.Registerer) (err error) {
 	so := store.Options{
 		Dir:     filepath.Join(o.Config.DataDir, "store"),
-		HostID:  conversation.DefaultHostID,
 		Salvage: o.Salvage,
 		Retention: store.Retention{
 			Conversations: store.Limit(o.Config.Retention.Conversations),
@@ -261,13 +259,21 @@ func (h *Host) openStore(ctx context.Context, o Options, metrics prometheus.Regi
 		if h.identity, err = claimIdentity(o.Config.DataDir); err != nil {
 			return err
 		}
-		so.HostID = h.identity.id
 		so.NATS = &store.NATS{URLs: n.URLs, Credentials: n.Credentials, CA: n.CA, Replicas: n.Replicas}
 	}
+	so.HostID = h.hostID()
 	if h.store, err = store.Open(ctx, so); err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}
 	return nil
+}
+
+// hostID names this host among those that share its store.
+func (h *Host) hostID() string {
+	if h.identity == nil {
+		return conversation.DefaultHostID
+	}
+	return h.identity.id
 }
 
 // record has invocations recorded as the configuration asks for.
@@ -304,9 +310,9 @@ func (h *Host) startWork(ctx context.Context, c config.Config, metrics prometheu
 	if err != nil {
 		return fmt.Errorf("starting dispatch: %w", err)
 	}
-	mo := cluster.Options{ID: conversation.DefaultHostID, Self: h.self, Gone: h.takeUp, Logger: h.log.Named("cluster"), Registerer: metrics}
+	mo := cluster.Options{ID: h.hostID(), Self: h.self, Gone: h.takeUp, Logger: h.log.Named("cluster"), Registerer: metrics}
 	if h.store.Shared() {
-		mo.ID, mo.Store = h.identity.id, h.store
+		mo.Store = h.store
 	}
 	h.members = cluster.New(mo)
 	h.jobs, err = jobs.New(jobs.Options{
@@ -388,7 +394,7 @@ func (h *Host) takeUp(ctx context.Context) {
 func (h *Host) self() store.Host {
 	return store.Host{
 		Address: h.Addr().String(), Version: h.version, Started: h.began.UTC(),
-		Sessions: h.sessions.Len(), Running: h.dispatch.Pool().Running, Jobs: h.jobs.Counts().Claimed,
+		Sessions: h.sessions.Len(), Running: h.dispatch.Pool().Running, Jobs: h.jobs.Claimed(),
 	}
 }
 
@@ -513,8 +519,8 @@ func (h *Host) Apps() []dispatch.AppStats { return h.dispatch.Stats() }
 func (h *Host) Pool() dispatch.PoolStats { return h.dispatch.Pool() }
 
 // Shutdown stops the host, bounded by ctx: new streams are refused, clients
-// are told, open conversations are completed, what runs is finished, and
-// everything is closed. What ctx cut short is in the error. Calling it again
+// are told, what is open is handed over to the next host, what runs is finished,
+// and everything is closed. What ctx cut short is in the error. Calling it again
 // returns nil at once.
 func (h *Host) Shutdown(ctx context.Context) (err error) {
 	h.stopOnce.Do(func() { err = h.shutdown(ctx) })

@@ -88,6 +88,9 @@ type other struct {
 	heard time.Time // with the monotonic clock
 }
 
+// alive reports whether a host was heard of lately.
+func (m *Members) alive(o *other) bool { return time.Since(o.heard) <= m.o.DeadAfter }
+
 // New returns Members; Start begins to announce and follow.
 func New(o Options) *Members {
 	if o.Beat <= 0 {
@@ -103,7 +106,7 @@ func New(o Options) *Members {
 	promauto.With(o.Registerer).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "auricle_cluster_hosts",
 		Help: "Hosts that share the store and are alive, this one included.",
-	}, func() float64 { return float64(len(m.Hosts())) })
+	}, func() float64 { return float64(1 + len(m.living())) })
 	return m
 }
 
@@ -183,17 +186,16 @@ func (m *Members) beat(ctx context.Context) {
 
 // bury forgets the hosts that are dead.
 func (m *Members) bury() {
-	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for id, o := range m.others {
-		if now.Sub(o.heard) > m.o.DeadAfter {
+		if !m.alive(o) {
 			delete(m.others, id)
 			m.log.Warn("a host is dead: it was not heard of for too long", "host", id, "address", o.host.Address, "after", m.o.DeadAfter)
 			m.signal()
 		}
 	}
-	if !m.settled && now.Sub(m.began) > m.o.DeadAfter {
+	if !m.settled && time.Since(m.began) > m.o.DeadAfter {
 		m.settled = true
 		m.signal()
 	}
@@ -263,18 +265,27 @@ func (m *Members) Alive(id string) bool {
 	if !ok {
 		return m.o.Store != nil && !m.settled
 	}
-	return time.Since(o.heard) <= m.o.DeadAfter
+	return m.alive(o)
+}
+
+// living returns the other hosts that are alive, as they were last heard.
+func (m *Members) living() []other {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []other
+	for _, o := range m.others {
+		if m.alive(o) {
+			out = append(out, *o)
+		}
+	}
+	return out
 }
 
 // Hosts returns the hosts that are alive, this one included, by id.
 func (m *Members) Hosts() []Member {
 	hs := []Member{{Host: m.self(), Self: true}}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, o := range m.others {
-		if since := time.Since(o.heard); since <= m.o.DeadAfter {
-			hs = append(hs, Member{Host: o.host, Heard: since})
-		}
+	for _, o := range m.living() {
+		hs = append(hs, Member{Host: o.host, Heard: time.Since(o.heard)})
 	}
 	slices.SortFunc(hs, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
 	return hs
@@ -292,7 +303,7 @@ func (m *Members) Share(n int) int {
 	}
 	hosts, before := 1, 0
 	for id, o := range m.others {
-		if o.host.Leaving || time.Since(o.heard) > m.o.DeadAfter {
+		if o.host.Leaving || !m.alive(o) {
 			continue
 		}
 		hosts++

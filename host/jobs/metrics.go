@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -71,31 +70,22 @@ var (
 )
 
 // Describe implements prometheus.Collector.
-func (c collector) Describe(ch chan<- *prometheus.Desc) {
+func (collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- jobsDesc
 	ch <- oldestDesc
 	ch <- partialDesc
 }
 
 // Collect implements prometheus.Collector.
-func (c collector) Collect(ch chan<- prometheus.Metric) {
-	counts := map[store.JobState]int{store.JobWaiting: 0, store.JobRunning: 0, store.JobDead: 0}
-	now := time.Now()
-	oldest, partial := time.Duration(0), 0.0
-	c.j.mu.Lock()
-	for _, e := range c.j.table.entries {
-		counts[e.State]++
-		if e.State != store.JobDead {
-			oldest = max(oldest, now.Sub(e.Since))
-		}
-	}
-	if c.j.table.partial() {
+func (k collector) Collect(ch chan<- prometheus.Metric) {
+	c := k.j.Counts()
+	partial := 0.0
+	if c.Partial {
 		partial = 1
 	}
-	c.j.mu.Unlock()
-	for state, n := range counts {
+	for state, n := range map[store.JobState]int{store.JobWaiting: c.Waiting, store.JobRunning: c.Running, store.JobDead: c.Dead} {
 		ch <- prometheus.MustNewConstMetric(jobsDesc, prometheus.GaugeValue, float64(n), string(state))
 	}
-	ch <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, oldest.Seconds())
+	ch <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, c.Oldest.Seconds())
 	ch <- prometheus.MustNewConstMetric(partialDesc, prometheus.GaugeValue, partial)
 }

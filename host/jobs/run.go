@@ -88,12 +88,7 @@ func (j *Jobs) follow(ctx context.Context, refill <-chan struct{}) {
 			continue
 		}
 		j.log.Warn("following the jobs in the store; trying again", "error", err)
-		t := time.NewTimer(jittered(followPause))
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-		}
-		t.Stop()
+		pause(ctx, jittered(followPause))
 	}
 }
 
@@ -212,7 +207,7 @@ func (j *Jobs) noteMissing(es []*entry, now time.Time) {
 			case errors.Is(err, store.ErrFenced):
 				err = j.fenced(&job)
 			default:
-				j.pause(jittered(followPause))
+				pause(j.ctx, jittered(followPause))
 			}
 			j.release(e, job, after, revision, err)
 		})
@@ -296,7 +291,7 @@ func (j *Jobs) attempt(c claim) {
 func (j *Jobs) run(job *store.Job, c claim) (store.Revision, error) {
 	if err := j.load(job, c.attempted); err != nil {
 		if !errors.Is(err, errGone) {
-			j.pause(jittered(followPause))
+			pause(j.ctx, jittered(followPause))
 		}
 		return c.after, err
 	}
@@ -312,7 +307,7 @@ func (j *Jobs) run(job *store.Job, c claim) (store.Revision, error) {
 		if errors.Is(err, store.ErrFenced) {
 			return c.after, j.fenced(job)
 		}
-		j.pause(jittered(followPause))
+		pause(j.ctx, jittered(followPause))
 		return c.after, err
 	}
 	done, a := j.invoke(job)

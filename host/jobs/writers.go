@@ -84,14 +84,14 @@ func (w *writers) wait() {
 // store calls f until it succeeds, it is known that repeating is in vain, or
 // Jobs gave up; what it was doing is for the log.
 func (j *Jobs) store(doing string, f func(context.Context) error) error {
-	for pause := minRetry; ; pause = min(2*pause, maxRetry) {
+	for wait := minRetry; ; wait = min(2*wait, maxRetry) {
 		err := j.once(f)
 		if err == nil || inVain(err) || j.ctx.Err() != nil {
 			return err
 		}
 		j.metrics.storeRetries.WithLabelValues(doing).Inc()
 		j.log.Warn("the store did not take what it is to keep; trying again", "doing", doing, "error", err)
-		if !j.pause(pause) {
+		if !pause(j.ctx, wait) {
 			return err
 		}
 	}
@@ -104,14 +104,14 @@ func (j *Jobs) once(f func(context.Context) error) error {
 	return f(ctx)
 }
 
-// pause waits for d. It reports false when Jobs gave up meanwhile.
-func (j *Jobs) pause(d time.Duration) bool {
+// pause waits for d. It reports false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return true
-	case <-j.ctx.Done():
+	case <-ctx.Done():
 		return false
 	}
 }

@@ -146,8 +146,8 @@ var errNotWritten = errors.New("not written")
 
 // run writes what comes, a batch at a time, until ctx ends.
 func (c *committer) run(ctx context.Context) {
-	var next *write // taken, but of no batch yet
-	var last time.Time
+	var next *write    // taken, but of no batch yet
+	var last time.Time // when the last batch began
 	for {
 		// Nothing is taken that can't be sent: its caller can still leave.
 		b, err := c.connect(ctx)
@@ -160,7 +160,7 @@ func (c *committer) run(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			}
-			if !c.pause(ctx, last) {
+			if left := batchInterval - time.Since(last); left > 0 && pause(ctx, left) != nil {
 				return
 			}
 			if !next.state.CompareAndSwap(writeQueued, writeTaken) {
@@ -178,23 +178,6 @@ func (c *committer) run(ctx context.Context) {
 			continue
 		}
 		c.commit(ctx, b, batch)
-	}
-}
-
-// pause waits until a batch may begin after one that began at last. It reports
-// false when ctx ended first.
-func (c *committer) pause(ctx context.Context, last time.Time) bool {
-	left := batchInterval - time.Since(last)
-	if left <= 0 {
-		return true
-	}
-	t := time.NewTimer(left)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

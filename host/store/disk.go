@@ -67,9 +67,14 @@ func (d *disk) written() {
 	if now-last < int64(busyDiskInterval) || !d.looked.CompareAndSwap(last, now) {
 		return
 	}
+	d.lookSoon()
+}
+
+// lookSoon has the disk looked at.
+func (d *disk) lookSoon() {
 	select {
 	case d.look <- struct{}{}:
-	default:
+	default: // it is going to be
 	}
 }
 
@@ -194,27 +199,34 @@ func (s *Store) take() {
 // while writes are refused, it tries to write, and asks for a quarter more than
 // the reserve, so that it does not change its mind all the time.
 func (s *Store) room(probe bool) error {
-	dir, need := s.options.Dir, s.options.Reserve
+	need := s.options.Reserve
 	refusing := s.disk.refused() != nil
 	if refusing {
 		need += need / 4
 	}
+	if err := s.free(need); err != nil || !probe && !refusing {
+		return err
+	}
+	if err := tryWrite(s.options.Dir); err != nil {
+		return fmt.Errorf("%w: writing to the disk of %s: %w", ErrUnavailable, s.options.Dir, err)
+	}
+	return nil
+}
+
+// free returns why not so many bytes of the disk are free, or nil.
+func (s *Store) free(need int64) error {
+	dir := s.options.Dir
 	free, known, err := freeBytes(dir)
 	if err != nil {
 		return fmt.Errorf("%w: looking at the disk of %s: %w", ErrUnavailable, dir, err)
 	}
-	if known {
-		s.metrics.diskFree.Set(float64(free))
-		if free < need {
-			return fmt.Errorf("%w: the disk of %s is full: %s are free, %s have to be; make room for %s or more",
-				ErrUnavailable, dir, megabytes(free), megabytes(need), megabytes(need-free))
-		}
-	}
-	if !probe && !refusing {
+	if !known {
 		return nil
 	}
-	if err := tryWrite(dir); err != nil {
-		return fmt.Errorf("%w: writing to the disk of %s: %w", ErrUnavailable, dir, err)
+	s.metrics.diskFree.Set(float64(free))
+	if free < need {
+		return fmt.Errorf("%w: the disk of %s is full: %s are free, %s have to be; make room for %s or more",
+			ErrUnavailable, dir, megabytes(free), megabytes(need), megabytes(need-free))
 	}
 	return nil
 }
@@ -227,18 +239,11 @@ func (s *Store) roomForBatch() error {
 	if s.options.NATS != nil {
 		return nil
 	}
-	free, known, err := freeBytes(s.options.Dir)
-	if err == nil && (!known || free >= s.options.Reserve) {
-		return nil
-	}
-	select {
-	case s.disk.look <- struct{}{}: // and what is found is said
-	default:
-	}
+	err := s.free(s.options.Reserve)
 	if err != nil {
-		return fmt.Errorf("%w: looking at the disk of %s: %w", ErrUnavailable, s.options.Dir, err)
+		s.disk.lookSoon() // and what is found is said
 	}
-	return fmt.Errorf("%w: the disk of %s is full: %s are free, %s have to be", ErrUnavailable, s.options.Dir, megabytes(free), megabytes(s.options.Reserve))
+	return err
 }
 
 // megabytes rounds up, for people.

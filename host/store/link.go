@@ -76,7 +76,12 @@ func (b backoff) next() backoff { return min(max(b, backoff(minBackoff))*2, back
 
 // wait returns nil when the time is over, or ctx's error.
 func (b backoff) wait(ctx context.Context) error {
-	t := time.NewTimer(time.Duration(max(b, backoff(minBackoff))))
+	return pause(ctx, time.Duration(max(b, backoff(minBackoff))))
+}
+
+// pause returns nil when d is over, or ctx's error.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
