@@ -7,31 +7,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-)
 
-// clusterAnswer is what GET /v1/cluster answers.
-type clusterAnswer struct {
-	Shared bool `json:"shared"`
-	Hosts  []struct {
-		ID          string    `json:"id"`
-		Self        bool      `json:"self"`
-		Address     string    `json:"address"`
-		Version     string    `json:"version"`
-		Started     time.Time `json:"started"`
-		Leaving     bool      `json:"leaving"`
-		Sessions    int       `json:"sessions"`
-		Running     int       `json:"running"`
-		Jobs        int       `json:"jobs"`
-		HeardMillis int64     `json:"heard_ms_ago"`
-	} `json:"hosts"`
-	Jobs struct {
-		Waiting   int   `json:"waiting"`
-		Running   int   `json:"running"`
-		Dead      int   `json:"dead"`
-		LagMillis int64 `json:"lag_ms"`
-		Partial   bool  `json:"partial"`
-	} `json:"jobs"`
-}
+	"github.com/auricle-dev/auricle/host/api"
+)
 
 func newClusterCommand() *cobra.Command {
 	var (
@@ -53,7 +31,7 @@ has been. A host that keeps its store to itself shows itself alone.`,
 			if err != nil {
 				return err
 			}
-			var a clusterAnswer
+			var a api.Cluster
 			if err := c.get(cmd.Context(), nil, &a, "v1", "cluster"); err != nil {
 				return err
 			}
@@ -68,7 +46,7 @@ has been. A host that keeps its store to itself shows itself alone.`,
 	return cmd
 }
 
-func printCluster(w io.Writer, a clusterAnswer) error {
+func printCluster(w io.Writer, a api.Cluster) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "host\taddress\tversion\tup\tsessions\trunning\tjobs\theard\t")
 	for _, h := range a.Hosts {

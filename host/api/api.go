@@ -118,8 +118,8 @@ func New(o Options) http.Handler {
 		clusterPath:       h.cluster,
 	}
 	h.changes = map[string]http.HandlerFunc{
-		jobsPath + "/retry": h.retryJobs,
-		jobsPath + "/drop":  h.dropJobs,
+		jobsPath + "/retry": h.changeJobs("retried", Jobs.Retry),
+		jobsPath + "/drop":  h.changeJobs("dropped", Jobs.Drop),
 	}
 	if o.Reload != nil {
 		h.changes[reloadPath] = h.reload

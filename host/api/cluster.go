@@ -14,13 +14,15 @@ type Members interface {
 	Hosts() []cluster.Member
 }
 
-type clusterBody struct {
-	Shared bool           `json:"shared"` // whether other hosts may use the same store
-	Hosts  []hostBody     `json:"hosts"`  // that are alive, by id
-	Jobs   jobsCountsBody `json:"jobs"`   // of all hosts
+// Cluster is what GET /v1/cluster answers.
+type Cluster struct {
+	Shared bool          `json:"shared"` // whether other hosts may use the same store
+	Hosts  []ClusterHost `json:"hosts"`  // that are alive, by id
+	Jobs   ClusterJobs   `json:"jobs"`   // of all hosts
 }
 
-type hostBody struct {
+// ClusterHost is one host of a Cluster.
+type ClusterHost struct {
 	ID          string    `json:"id"`
 	Self        bool      `json:"self"` // it is this one that answers
 	Address     string    `json:"address"`
@@ -33,7 +35,8 @@ type hostBody struct {
 	HeardMillis int64     `json:"heard_ms_ago"` // since it last said so; 0 of itself
 }
 
-type jobsCountsBody struct {
+// ClusterJobs counts the jobs of a Cluster.
+type ClusterJobs struct {
 	Waiting   int   `json:"waiting"`
 	Running   int   `json:"running"`
 	Dead      int   `json:"dead"`
@@ -48,11 +51,11 @@ func (h *handler) cluster(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := h.o.Jobs.Counts()
-	body := clusterBody{Shared: h.o.Shared, Hosts: []hostBody{}, Jobs: jobsCountsBody{
+	body := Cluster{Shared: h.o.Shared, Hosts: []ClusterHost{}, Jobs: ClusterJobs{
 		Waiting: c.Waiting, Running: c.Running, Dead: c.Dead, LagMillis: c.Lag.Milliseconds(), Partial: c.Partial,
 	}}
 	for _, m := range h.o.Members.Hosts() {
-		body.Hosts = append(body.Hosts, hostBody{
+		body.Hosts = append(body.Hosts, ClusterHost{
 			ID: m.ID, Self: m.Self, Address: m.Address, Version: m.Version, Started: m.Started, Leaving: m.Leaving,
 			Sessions: m.Sessions, Running: m.Running, Jobs: m.Jobs, HeardMillis: m.Heard.Milliseconds(),
 		})

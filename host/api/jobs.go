@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,42 +70,22 @@ func (h *handler) job(w http.ResponseWriter, r *http.Request, app, conversation 
 	respond(w, http.StatusOK, job)
 }
 
-type retriedBody struct {
-	Retried int `json:"retried"` // jobs that were dead or waited, and are now due
-}
-
-// retryJobs answers POST /v1/jobs/retry.
-func (h *handler) retryJobs(w http.ResponseWriter, r *http.Request) {
-	f, ok := meant(w, r)
-	if !ok {
-		return
+// changeJobs answers POST /v1/jobs/retry and /v1/jobs/drop: by what is done to
+// the jobs that are meant, and what has been done to so many then.
+func (h *handler) changeJobs(done string, change func(Jobs, context.Context, jobs.Filter) (int, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		f, ok := meant(w, r)
+		if !ok {
+			return
+		}
+		n, err := change(h.o.Jobs, r.Context(), f)
+		h.o.Logger.Info("jobs are "+done+" by request", "request", requestID(r), "jobs", n, "app", f.App, "conversation", f.Conversation, "reason", f.Reason, "state", f.State)
+		if err != nil {
+			h.failStore(w, r, err)
+			return
+		}
+		respond(w, http.StatusOK, map[string]int{done: n})
 	}
-	n, err := h.o.Jobs.Retry(r.Context(), f)
-	h.o.Logger.Info("jobs are retried by request", "request", requestID(r), "jobs", n, "app", f.App, "conversation", f.Conversation, "reason", f.Reason, "state", f.State)
-	if err != nil {
-		h.failStore(w, r, err)
-		return
-	}
-	respond(w, http.StatusOK, retriedBody{n})
-}
-
-type droppedBody struct {
-	Dropped int `json:"dropped"` // jobs that are no more
-}
-
-// dropJobs answers POST /v1/jobs/drop.
-func (h *handler) dropJobs(w http.ResponseWriter, r *http.Request) {
-	f, ok := meant(w, r)
-	if !ok {
-		return
-	}
-	n, err := h.o.Jobs.Drop(r.Context(), f)
-	h.o.Logger.Info("jobs are dropped by request", "request", requestID(r), "jobs", n, "app", f.App, "conversation", f.Conversation, "reason", f.Reason, "state", f.State)
-	if err != nil {
-		h.failStore(w, r, err)
-		return
-	}
-	respond(w, http.StatusOK, droppedBody{n})
 }
 
 // meant reads which jobs a request is about. When it does not say, it answers

@@ -82,12 +82,15 @@ func (c *conversation) samples(f *audio.Format) int64 {
 }
 
 // armSilence has the silence looked at after d.
-func (s *session) armSilence(d time.Duration) {
-	if s.silenceTimer == nil {
-		s.silenceTimer = time.AfterFunc(d, s.onSilence)
+func (s *session) armSilence(d time.Duration) { arm(&s.silenceTimer, d, s.onSilence) }
+
+// arm has f called after d by a timer that is made when it is first needed.
+func arm(t **time.Timer, d time.Duration, f func()) {
+	if *t == nil {
+		*t = time.AfterFunc(d, f)
 		return
 	}
-	s.silenceTimer.Reset(d)
+	(*t).Reset(d)
 }
 
 // onSilence completes the conversation if nothing was said for long enough,
@@ -113,11 +116,7 @@ func (s *session) onSilence() {
 func (s *session) await(grace time.Duration, r event.Reason) {
 	s.phase = phaseWaiting
 	s.lostAt, s.grace, s.lostReason = time.Now(), grace, r
-	if s.graceTimer == nil {
-		s.graceTimer = time.AfterFunc(grace, s.onGrace)
-		return
-	}
-	s.graceTimer.Reset(grace)
+	arm(&s.graceTimer, grace, s.onGrace)
 }
 
 // onGrace ends a session that waited in vain. A timer that has fired before a
@@ -241,11 +240,7 @@ func (s *session) ackSoon() {
 		return
 	}
 	s.ackArmed = true
-	if s.ackTimer == nil {
-		s.ackTimer = time.AfterFunc(ackInterval, s.onAck)
-		return
-	}
-	s.ackTimer.Reset(ackInterval)
+	arm(&s.ackTimer, ackInterval, s.onAck)
 }
 
 func (s *session) onAck() {

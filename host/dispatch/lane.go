@@ -193,13 +193,18 @@ func (l *lane) unjudged(t *tenant, w *work, err error) {
 		l.skip(w, ReasonHostError)
 		return
 	}
-	s := w.m.session
-	l.answer(w.item, Attempt{Deferred: ReasonHostError, Invocation: apps.Invocation{
-		ID: apps.NewInvocationID(), App: l.name, Kind: w.kind,
-		UID: s.o.UID, Session: s.o.ID, Conversation: w.conversation,
-		At: time.Now(), Outcome: apps.Dropped,
-		Err: fmt.Sprintf("app %q: on %s: it could not be run, by a fault of the host's: %v", l.name, w.kind, err),
-	}})
+	l.answer(w.item, w.m.unrun(w.conversation, fmt.Sprintf("on %s: it could not be run, by a fault of the host's: %v", w.kind, err)))
+}
+
+// unrun is the Attempt of a conversation event that the host could not run, by
+// a fault of its own.
+func (m *mailbox) unrun(conversation, why string) Attempt {
+	o := &m.session.o
+	return Attempt{Deferred: ReasonHostError, Invocation: apps.Invocation{
+		ID: apps.NewInvocationID(), App: m.lane.name, Kind: event.KindConversation,
+		UID: o.UID, Session: o.ID, Conversation: conversation, At: time.Now(), Outcome: apps.Dropped,
+		Err: fmt.Sprintf("app %q: %s", m.lane.name, why),
+	}}
 }
 
 // skip drops a realtime event, and puts a conversation event off.

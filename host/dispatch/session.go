@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/sdk/event"
@@ -175,7 +174,11 @@ func (s *Session) Complete(c event.Conversation, due []string, answer func(Attem
 	if r.buffer != nil {
 		r.buffer.EndConversation(c.ID)
 	}
-	payload, err := json.Marshal(c)
+	var payload []byte
+	var err error
+	if len(due) > 0 {
+		payload, err = json.Marshal(c)
+	}
 	for _, name := range due {
 		m := r.named(name)
 		if m == nil || !m.lane.now().app.Holds(event.CapConversation) {
@@ -185,11 +188,7 @@ func (s *Session) Complete(c event.Conversation, due []string, answer func(Attem
 		switch {
 		case err != nil:
 			m.lane.now().stats.hostError()
-			m.lane.tell(to, Attempt{Deferred: ReasonHostError, Invocation: apps.Invocation{
-				ID: apps.NewInvocationID(), App: name, Kind: event.KindConversation,
-				UID: s.o.UID, Session: s.o.ID, Conversation: c.ID, At: time.Now(), Outcome: apps.Dropped,
-				Err: fmt.Sprintf("app %q: the conversation can't be written as JSON: %v", name, err),
-			}})
+			m.lane.tell(to, m.unrun(c.ID, fmt.Sprintf("the conversation can't be written as JSON: %v", err)))
 		case !m.lane.take():
 			m.lane.tell(to, Attempt{Deferred: ReasonQueueFull})
 		case !s.d.work.enter():

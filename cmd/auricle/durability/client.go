@@ -201,19 +201,21 @@ func (t *talker) stream(ctx, giveUp context.Context) (done bool, err error) {
 			}
 		}
 	})
+	drain := func() { // what came before the end counts
+		for {
+			select {
+			case m := <-messages:
+				t.take(m)
+			default:
+				return
+			}
+		}
+	}
 	defer func() {
 		close(quit)
 		conn.Close() // the stream is over
 		reading.Wait()
-		for { // what came before the end counts
-			select {
-			case m := <-messages:
-				t.take(m)
-				continue
-			default:
-			}
-			return
-		}
+		drain()
 	}()
 	tick := time.NewTicker(t.every)
 	defer tick.Stop()
@@ -224,15 +226,7 @@ func (t *talker) stream(ctx, giveUp context.Context) (done bool, err error) {
 		case m := <-messages:
 			t.take(m)
 		case err := <-broke:
-			for {
-				select {
-				case m := <-messages:
-					t.take(m)
-					continue
-				default:
-				}
-				break
-			}
+			drain()
 			if ended && websocket.IsCloseError(err, websocket.CloseNormalClosure) {
 				return len(t.pending) == 0, err
 			}
