@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/auricle-dev/auricle/cmd/auricle/figures"
 )
 
 // ClusterOptions say how large a cluster to try.
@@ -29,10 +31,10 @@ type ClusterOptions struct {
 // ClusterReport is what became of a host's sessions and jobs when it was
 // killed under load. Its JSON form is that of `auricle bench cluster -json`.
 type ClusterReport struct {
-	Machine     Machine `json:"machine"`
-	Hosts       int     `json:"hosts"`
-	NATSServers int     `json:"nats_servers"`
-	Clients     int     `json:"clients"`
+	Machine     figures.Machine `json:"machine"`
+	Hosts       int             `json:"hosts"`
+	NATSServers int             `json:"nats_servers"`
+	Clients     int             `json:"clients"`
 	Promises
 	ResumeP50Millis float64 `json:"resume_p50_ms"` // from the end of a stream until its session went on, on another host
 	ResumeP99Millis float64 `json:"resume_p99_ms"`
@@ -67,7 +69,7 @@ func Cluster(ctx context.Context, o ClusterOptions) (_ ClusterReport, err error)
 	if o.Talk == 0 {
 		o.Talk = 5 * time.Second
 	}
-	r := ClusterReport{Machine: machine(), Hosts: clusterHosts, NATSServers: clusterHosts, Clients: o.Clients, SilentSessions: o.Silent, Promises: noPromises()}
+	r := ClusterReport{Machine: figures.ThisMachine(), Hosts: clusterHosts, NATSServers: clusterHosts, Clients: o.Clients, SilentSessions: o.Silent, Promises: noPromises()}
 	dir, err := os.MkdirTemp(o.Dir, "cluster-")
 	if err != nil {
 		return r, err
@@ -199,7 +201,7 @@ func Cluster(ctx context.Context, o ClusterOptions) (_ ClusterReport, err error)
 	if err != nil {
 		return r, err
 	}
-	r.ResumeP50Millis, r.ResumeP99Millis = percentile(resumed, 50), percentile(resumed, 99)
+	r.ResumeP50Millis, r.ResumeP99Millis = figures.Percentile(resumed, 50), figures.Percentile(resumed, 99)
 	return r, nil
 }
 

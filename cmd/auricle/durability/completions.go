@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
 
+	"github.com/auricle-dev/auricle/cmd/auricle/figures"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
@@ -27,14 +27,14 @@ type CompletionsOptions struct {
 // CompletionsReport is how fast conversations complete durably. Its JSON form
 // is that of `auricle bench completions -json`.
 type CompletionsReport struct {
-	Machine  Machine `json:"machine"`
-	Apps     int     `json:"apps"`
-	Segments int     `json:"segments"`           // of a conversation
-	Bytes    int     `json:"conversation_bytes"` // of one, as it is stored
-	Full     Load    `json:"full"`               // as fast as the clients go on
-	Half     Load    `json:"half"`               // at half that rate
-	Durable  Durable `json:"durable"`
-	CPUs     float64 `json:"generator_cpus"` // that the load itself took, at the full rate
+	Machine  figures.Machine `json:"machine"`
+	Apps     int             `json:"apps"`
+	Segments int             `json:"segments"`           // of a conversation
+	Bytes    int             `json:"conversation_bytes"` // of one, as it is stored
+	Full     Load            `json:"full"`               // as fast as the clients go on
+	Half     Load            `json:"half"`               // at half that rate
+	Durable  Durable         `json:"durable"`
+	CPUs     float64         `json:"generator_cpus"` // that the load itself took, at the full rate
 }
 
 // Load is what a rate of completions gave.
@@ -66,7 +66,7 @@ func Completions(ctx context.Context, o CompletionsOptions) (_ CompletionsReport
 	if o.Clients == 0 {
 		o.Clients = 64
 	}
-	r := CompletionsReport{Machine: machine(), Apps: apps, Segments: segmentsEach}
+	r := CompletionsReport{Machine: figures.ThisMachine(), Apps: apps, Segments: segmentsEach}
 	dir, err := os.MkdirTemp(o.Dir, "completions-")
 	if err != nil {
 		return r, err
@@ -172,8 +172,8 @@ func (p *process) load(ctx context.Context, clients int, length time.Duration, r
 	}
 	l := Load{
 		PerSecond: float64(len(answered)) / length.Seconds(),
-		P50Millis: percentile(completed, 50), P99Millis: percentile(completed, 99),
-		Effects50: percentile(answered, 50), Effects99: percentile(answered, 99),
+		P50Millis: figures.Percentile(completed, 50), P99Millis: figures.Percentile(completed, 99),
+		Effects50: figures.Percentile(answered, 50), Effects99: figures.Percentile(answered, 99),
 	}
 	if len(answered) > 0 {
 		l.CPUMillis = cpu.Seconds() * 1000 / float64(len(answered))
@@ -260,10 +260,4 @@ func (c *completer) complete(n int) (completed, answered time.Duration, err erro
 		}
 	}
 	return completed, time.Since(finish), nil
-}
-
-// medianOf returns the middle one of xs.
-func medianOf(xs []float64) float64 {
-	s := slices.Sorted(slices.Values(xs))
-	return s[len(s)/2]
 }

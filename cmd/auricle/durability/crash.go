@@ -7,9 +7,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
+
+	"github.com/auricle-dev/auricle/cmd/auricle/figures"
 )
 
 // Fault is what happens to the host again and again.
@@ -33,10 +34,10 @@ type CrashOptions struct {
 // CrashReport is what became of what clients were promised. Its JSON form is
 // that of `auricle bench crash -json`.
 type CrashReport struct {
-	Machine Machine `json:"machine"`
-	Fault   Fault   `json:"fault"`
-	Clients int     `json:"clients"`
-	Kills   int     `json:"kills"`
+	Machine figures.Machine `json:"machine"`
+	Fault   Fault           `json:"fault"`
+	Clients int             `json:"clients"`
+	Kills   int             `json:"kills"`
 	Promises
 	RestartP50Millis float64 `json:"restart_p50_ms"` // from the start of the process until it serves
 	RestartP99Millis float64 `json:"restart_p99_ms"`
@@ -56,7 +57,7 @@ func Crash(ctx context.Context, o CrashOptions) (_ CrashReport, err error) {
 	if o.Fault == "" {
 		o.Fault = FaultKill
 	}
-	r := CrashReport{Machine: machine(), Fault: o.Fault, Clients: o.Clients, Promises: noPromises()}
+	r := CrashReport{Machine: figures.ThisMachine(), Fault: o.Fault, Clients: o.Clients, Promises: noPromises()}
 	dir, err := os.MkdirTemp(o.Dir, "crash-")
 	if err != nil {
 		return r, err
@@ -155,17 +156,7 @@ func Crash(ctx context.Context, o CrashOptions) (_ CrashReport, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.ResumeP99Millis = percentile(resumed, 99)
-	r.RestartP50Millis, r.RestartP99Millis = percentile(restarts, 50), percentile(restarts, 99)
+	r.ResumeP99Millis = figures.Percentile(resumed, 99)
+	r.RestartP50Millis, r.RestartP99Millis = figures.Percentile(restarts, 50), figures.Percentile(restarts, 99)
 	return r, nil
-}
-
-// percentile returns the value that p percent of ds do not exceed, in ms; 0
-// without any.
-func percentile(ds []time.Duration, p int) float64 {
-	if len(ds) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(ds))
-	return float64(sorted[(len(sorted)*p+99)/100-1].Microseconds()) / 1000
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/auricle-dev/auricle/cmd/auricle/figures"
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
@@ -91,9 +92,9 @@ func measureDurable(ctx context.Context, dir string) (d Durable, bytes int, err 
 	}
 	body, err := json.Marshal(said(0, 0))
 	d = Durable{
-		CPUMicros: medianOf(ours), BareMicros: medianOf(theirs), Ratio: medianOf(ratios),
-		PerSecond: medianOf(ourRate), BarePerSecond: medianOf(theirRate),
-		Few: medianOf(few), Many: medianOf(many), Growth: medianOf(growth),
+		CPUMicros: figures.Median(ours), BareMicros: figures.Median(theirs), Ratio: figures.Median(ratios),
+		PerSecond: figures.Median(ourRate), BarePerSecond: figures.Median(theirRate),
+		Few: figures.Median(few), Many: figures.Median(many), Growth: figures.Median(growth),
 	}
 	return d, len(body), err
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
+	"github.com/auricle-dev/auricle/cmd/auricle/figures"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
@@ -60,7 +60,7 @@ func measureHungApp(ctx context.Context, dir string, scale float64) (HungApp, er
 			}
 			r.Missing += hungEvents*healthyApps - len(ds)
 			r.Results += len(ds)
-			p50, p99 := percentile(ds, 50), percentile(ds, 99)
+			p50, p99 := figures.Percentile(ds, 50), figures.Percentile(ds, 99)
 			if hung {
 				beside50, beside99 = append(beside50, p50), append(beside99, p99)
 			} else {
@@ -68,10 +68,10 @@ func measureHungApp(ctx context.Context, dir string, scale float64) (HungApp, er
 			}
 		}
 	}
-	r.OldP50, r.OldP99 = percentile(old, 50), percentile(old, 99)
-	r.FixedP50, r.FixedP99 = percentile(fixed, 50), percentile(fixed, 99)
-	r.HostAlone50, r.HostAlone99 = median(alone50), median(alone99)
-	r.HostBeside50, r.HostBeside99 = median(beside50), median(beside99)
+	r.OldP50, r.OldP99 = figures.Percentile(old, 50), figures.Percentile(old, 99)
+	r.FixedP50, r.FixedP99 = figures.Percentile(fixed, 50), figures.Percentile(fixed, 99)
+	r.HostAlone50, r.HostAlone99 = figures.Median(alone50), figures.Median(alone99)
+	r.HostBeside50, r.HostBeside99 = figures.Median(beside50), figures.Median(beside99)
 	r.Ratio = r.HostBeside99 / r.HostAlone99
 	return r, nil
 }
@@ -173,20 +173,4 @@ func speak(ctx context.Context, h *running, uid string, n int) ([]time.Duration,
 		}
 	}
 	return delays, nil
-}
-
-// percentile returns the p-th percentile in ms (nearest rank).
-func percentile(ds []time.Duration, p int) float64 {
-	if len(ds) == 0 {
-		return 0
-	}
-	ds = slices.Sorted(slices.Values(ds))
-	rank := (len(ds)*p + 99) / 100
-	return float64(ds[max(rank, 1)-1].Microseconds()) / 1000
-}
-
-// median returns the middle of vs, the lower one of two.
-func median(vs []float64) float64 {
-	vs = slices.Sorted(slices.Values(vs))
-	return vs[(len(vs)-1)/2]
 }

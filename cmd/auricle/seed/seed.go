@@ -15,7 +15,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
+
+	"github.com/auricle-dev/auricle/cmd/auricle/figures"
 )
 
 //go:generate sh -c "for f in guests/*.wat; do wat2wasm $f -o ${f%.wat}.wasm; done"
@@ -34,19 +35,11 @@ type Options struct {
 
 // Report is what was measured. Its JSON form is that of `auricle bench seed -json`.
 type Report struct {
-	Machine     Machine     `json:"machine"`
-	Scale       float64     `json:"scale"`
-	Audio       Audio       `json:"audio"`
-	Completions Completions `json:"completions"`
-	HungApp     HungApp     `json:"hung_app"`
-}
-
-// Machine is what the measuring ran on.
-type Machine struct {
-	CPUs int    `json:"cpus"`
-	OS   string `json:"os"`
-	Arch string `json:"arch"`
-	Go   string `json:"go"`
+	Machine     figures.Machine `json:"machine"`
+	Scale       float64         `json:"scale"`
+	Audio       Audio           `json:"audio"`
+	Completions Completions     `json:"completions"`
+	HungApp     HungApp         `json:"hung_app"`
 }
 
 // Run measures all three findings, one after the other.
@@ -58,7 +51,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		o.Progress = io.Discard
 	}
 	r := Report{
-		Machine: Machine{CPUs: runtime.NumCPU(), OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version()},
+		Machine: figures.ThisMachine(),
 		Scale:   o.Scale,
 	}
 	dir, err := os.MkdirTemp("", "auricle-seed-")
