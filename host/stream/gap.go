@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/auricle-dev/auricle/host/dispatch"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // gapInterval is the least time between two gap messages about one app.
@@ -15,7 +16,7 @@ const gapInterval = time.Second
 // gapInterval is told when that is over. It holds at most one entry for each
 // app, kind and reason.
 type gaps struct {
-	send func(Gap)
+	send func(wire.Gap)
 
 	mu     sync.Mutex // guards what follows; held across send, which takes only the outbox's lock
 	apps   map[string]*appGaps
@@ -24,11 +25,11 @@ type gaps struct {
 
 type appGaps struct {
 	timer   *time.Timer // runs while something was told less than gapInterval ago
-	waiting []Gap       // in order of their first drop
+	waiting []wire.Gap  // in order of their first drop
 }
 
 func (g *gaps) add(d dispatch.Gap) {
-	n := Gap{App: d.App, Event: d.Kind.String(), Bytes: d.Bytes, Segments: d.Segments, Reason: d.Reason}
+	n := wire.Gap{App: d.App, Event: d.Kind.String(), Bytes: d.Bytes, Segments: d.Segments, Reason: d.Reason}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {

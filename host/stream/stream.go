@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/auricle-dev/auricle/host/conversation"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // endTimeout bounds how long end waits for the apps.
@@ -48,7 +49,7 @@ func newStream(s *Server, c *websocket.Conn) *stream {
 		log:    s.log.With("remote", c.RemoteAddr().String()),
 		out:    newOutbox(c, s.o.Config.OutputQueueBytes, s.metrics.queuedBytes),
 	}
-	st.gaps.send = func(g Gap) { st.send(&g) }
+	st.gaps.send = func(g wire.Gap) { st.send(&g) }
 	return st
 }
 
@@ -88,19 +89,19 @@ func (st *stream) run() {
 func (st *stream) rescue(doing string) {
 	if p := recover(); p != nil {
 		st.log.Error("panic in a stream", "doing", doing, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		st.fail(CloseInternal, "internal", "the host failed while "+doing+"; it has been logged", nil)
+		st.fail(wire.CloseInternal, wire.CodeInternal, "the host failed while "+doing+"; it has been logged", nil)
 	}
 }
 
 // write writes what is queued, pings in between, and closes at last.
 func (st *stream) write() {
-	lost := CloseCode{} // if the connection breaks
+	lost := wire.CloseCode{} // if the connection breaks
 	defer func() { st.out.end(lost) }()
 	defer st.rescue("writing")
 	cut := func(err error) {
 		st.log.Debug("writing to a client", "error", err)
 		if isTimeout(err) {
-			lost = CloseSlowReader
+			lost = wire.CloseSlowReader
 		}
 		st.conn.Close() // the reader notices
 	}
@@ -187,10 +188,10 @@ func (st *stream) readError(err error) {
 		return
 	}
 	if st.session == nil {
-		st.fail(CloseNeverStarted, "never_started", fmt.Sprintf("no start came within %v; send it as the first message", st.server.o.Config.StartTimeout), nil)
+		st.fail(wire.CloseNeverStarted, wire.CodeNeverStarted, fmt.Sprintf("no start came within %v; send it as the first message", st.server.o.Config.StartTimeout), nil)
 		return
 	}
-	st.out.close(CloseNoPong, &Closing{Code: "no_pong", Message: fmt.Sprintf("no pong came within %v; answer pings, and connect again", st.server.o.Config.PongTimeout)})
+	st.out.close(wire.CloseNoPong, &wire.Closing{Code: wire.CodeNoPong, Message: fmt.Sprintf("no pong came within %v; answer pings, and connect again", st.server.o.Config.PongTimeout)})
 }
 
 func isTimeout(err error) bool {
@@ -205,7 +206,7 @@ func (st *stream) message(ctx context.Context, kind int, r io.Reader) error {
 	b, err := readMessage(r, buf, st.server.o.Config.MaxMessageBytes)
 	st.server.metrics.received.Add(float64(len(b)))
 	if errors.Is(err, errTooLarge) {
-		st.fail(CloseLimitReached, "message_too_large", fmt.Sprintf("a message is larger than %d bytes (limits.message_bytes); send smaller ones", st.server.o.Config.MaxMessageBytes), nil)
+		st.fail(wire.CloseLimitReached, wire.CodeMessageTooLarge, fmt.Sprintf("a message is larger than %d bytes (limits.message_bytes); send smaller ones", st.server.o.Config.MaxMessageBytes), nil)
 		return nil
 	}
 	if err != nil {
@@ -248,23 +249,23 @@ func readMessage(r io.Reader, buf *[]byte, limit int64) ([]byte, error) {
 
 // shutdown has the stream closed because the host stops.
 func (st *stream) shutdown() {
-	st.out.close(CloseShuttingDown, &Closing{Code: "shutting_down", RetryAfterMillis: st.server.retryAfter().Milliseconds(),
+	st.out.close(wire.CloseShuttingDown, &wire.Closing{Code: wire.CodeShuttingDown, RetryAfterMillis: st.server.retryAfter().Milliseconds(),
 		Message: "the host is shutting down; the conversation stays open: connect again in a while and resume the session"})
 }
 
 // fail tells the client what it did wrong and closes the stream.
-func (st *stream) fail(code CloseCode, name, message string, ref *Ref) {
-	if st.out.close(code, &Error{Code: name, Message: message, Fatal: true, Ref: ref}) {
+func (st *stream) fail(code wire.CloseCode, name, message string, ref *wire.Ref) {
+	if st.out.close(code, &wire.Error{Code: name, Message: message, Fatal: true, Ref: ref}) {
 		st.server.metrics.refused.WithLabelValues(name).Inc()
 	}
 }
 
 // send queues m for the client.
-func (st *stream) send(m Message) {
+func (st *stream) send(m wire.Message) {
 	if st.out.isClosing() {
 		return // before the work of encoding it
 	}
-	b, err := Encode(m)
+	b, err := wire.Encode(m)
 	if err != nil {
 		// An app's data that is no JSON would have been refused long before.
 		st.log.Error("a message can't be sent", "error", err)

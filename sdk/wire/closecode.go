@@ -1,8 +1,6 @@
-package stream
+package wire
 
-import "strconv"
-
-// CloseCode is a reason for which the host closes a stream. The number alone
+// CloseCode is a reason for which the host closes a wire. The number alone
 // says what a client may do: with 4000 to 4499 it may connect again, with 4500
 // to 4999 it must not before something was changed.
 type CloseCode struct {
@@ -29,7 +27,7 @@ var (
 	CloseSuperseded       = CloseCode{4506, "a newer stream has taken over this session", false}
 )
 
-// CloseCodes lists every code by which the host closes a stream.
+// CloseCodes lists every code by which the host closes a wire.
 var CloseCodes = []CloseCode{
 	CloseNormal, CloseInternal, CloseTryLater, CloseShuttingDown, CloseSlowReader, CloseNoPong, CloseBadMessage, CloseUnauthorised,
 	CloseNeverStarted, CloseUnsupportedAudio, CloseLimitReached, CloseSessionExpired, CloseSuperseded,
@@ -44,19 +42,4 @@ func MayRetry(code int) bool {
 		return true
 	}
 	return code >= 4000 && code < 4500
-}
-
-// closeLabel returns code as a metric's label. Clients choose the code with
-// which they close, so only a few are told apart.
-func closeLabel(code int) string {
-	switch code {
-	case 1000, 1001, 1002, 1005, 1006:
-		return strconv.Itoa(code)
-	}
-	for _, c := range CloseCodes {
-		if c.Code == code {
-			return strconv.Itoa(code)
-		}
-	}
-	return "other"
 }
