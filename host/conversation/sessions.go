@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/auricle-dev/auricle/host/audio"
+	"github.com/auricle-dev/auricle/host/clock"
 )
 
 // The errors of Sessions.Start, besides those of audio.Format.Check.
@@ -66,6 +67,7 @@ type Sessions struct {
 	results *results
 	ids     ids
 	inHand  inHand
+	clock   *clock.Clock // of every session
 
 	ctx    context.Context // ends when Close or Flush gives up on the store
 	cancel context.CancelFunc
@@ -118,6 +120,7 @@ func New(o Options) *Sessions {
 		metrics:  m,
 		results:  newResults(o.Store, o.Logger, m),
 		ids:      ids{now: o.Now},
+		clock:    clock.New(),
 		ctx:      ctx,
 		cancel:   cancel,
 		closing:  make(chan struct{}),
@@ -334,6 +337,7 @@ func (m *Sessions) Close(ctx context.Context) error {
 	}
 	m.cancel() // nothing is due any more, or nobody waits for it
 	m.wg.Wait()
+	m.clock.Close()
 	if err != nil {
 		return fmt.Errorf("%d sessions were not handed over; what was acknowledged is recovered at the next start: %w", left, err)
 	}
