@@ -67,6 +67,7 @@ type Stream struct {
 	OutputQueueBytes int64         // messages waiting for a client that reads slowly
 	StartTimeout     time.Duration // how long a client may take to send start
 	PingInterval     time.Duration // time between two pings
+	IdleTimeout      time.Duration // time without a message after which the stream is closed
 	PongTimeout      time.Duration // time without a pong after which the stream is closed; longer than PingInterval
 }
 

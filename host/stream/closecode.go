@@ -19,6 +19,7 @@ var (
 	CloseInternal         = CloseCode{1011, "a bug in the host; it has been logged", true}               // only ever our fault
 	CloseShuttingDown     = CloseCode{4001, "the host is shutting down; connect again and resume", true} // after closing, with retry_after_ms
 	CloseSlowReader       = CloseCode{4008, "messages were not read fast enough", true}                  // the output queue was full, or a write took too long
+	CloseIdle             = CloseCode{4010, "no message came for too long", true}                        // neither content nor keepalive
 	CloseNoPong           = CloseCode{4012, "no pong came for too long", true}                           // pings were not answered
 	CloseBadMessage       = CloseCode{4500, "a message that the protocol does not allow", false}         // the error before it says which
 	CloseUnauthorised     = CloseCode{4501, "not authorised", false}                                     // reserved
@@ -31,7 +32,7 @@ var (
 
 // CloseCodes lists every code by which the host closes a stream.
 var CloseCodes = []CloseCode{
-	CloseNormal, CloseInternal, CloseTryLater, CloseShuttingDown, CloseSlowReader, CloseNoPong, CloseBadMessage, CloseUnauthorised,
+	CloseNormal, CloseInternal, CloseTryLater, CloseShuttingDown, CloseSlowReader, CloseIdle, CloseNoPong, CloseBadMessage, CloseUnauthorised,
 	CloseNeverStarted, CloseUnsupportedAudio, CloseLimitReached, CloseSessionExpired, CloseSuperseded,
 }
 

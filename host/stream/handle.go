@@ -82,7 +82,7 @@ func (st *stream) text(ctx context.Context, b []byte) {
 func (st *stream) refused(err error, messageType string) {
 	var in *conversation.InputError
 	if !errors.As(err, &in) {
-		st.log.Error("a session refused a message for a reason of its own", "error", err)
+		st.log().Error("a session refused a message for a reason of its own", "error", err)
 		in = &conversation.InputError{Code: "internal", Message: "the host failed; it has been logged"}
 	}
 	st.server.metrics.refused.WithLabelValues(in.Code).Inc()
@@ -137,17 +137,17 @@ func (st *stream) start(ctx context.Context, m *Start) {
 		st.fail(CloseBadMessage, CodeBadStart, err.Error()+"; resume with the same, or start a new session", ref)
 		return
 	case err != nil && m.Session != "" && ctx.Err() == nil:
-		st.log.Warn("a session can't be resumed now", "session", m.Session, "error", err)
+		st.log().Warn("a session can't be resumed now", "session", m.Session, "error", err)
 		st.out.close(CloseTryLater, &Closing{Code: conversation.CodeStoreUnavailable, RetryAfterMillis: st.server.retryAfter().Milliseconds(),
 			Message: "the host can't read its store now; connect again and resume in a while"})
 		return
 	case err != nil:
-		st.log.Error("starting a session", "error", err)
+		st.log().Error("starting a session", "error", err)
 		st.fail(CloseInternal, "internal", "the host failed to start a session; it has been logged", ref)
 		return
 	}
 	st.session = session
-	st.out.expect(time.Now().Add(st.server.o.Config.PongTimeout))
+	st.started()
 }
 
 const (
@@ -204,7 +204,7 @@ func (st *stream) end(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, endTimeout)
 		defer cancel()
 		if err := st.session.Wait(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			st.log.Warn("a stream is closed before the apps have answered; what they answer later is stored", "session", st.session.Session(), "error", err)
+			st.log().Warn("a stream is closed before the apps have answered; what they answer later is stored", "session", st.session.Session(), "error", err)
 		}
 		st.gaps.close()
 		st.out.close(CloseNormal, nil)

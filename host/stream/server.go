@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/auricle-dev/auricle/host/clock"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/conversation"
 )
@@ -20,7 +21,8 @@ import (
 // Options configure a Server.
 type Options struct {
 	// Config's zero values mean: messages of 1 MiB, an output queue of 1 MiB,
-	// start within 10 s, a ping every 20 s, a pong within 40 s.
+	// start within 10 s, a ping every 20 s, a pong within 40 s, a message within
+	// 5 min.
 	Config   config.Stream
 	Sessions *conversation.Sessions
 
@@ -39,6 +41,8 @@ type Server struct {
 	o        Options
 	log      hclog.Logger
 	metrics  *metrics
+	clock    *clock.Clock // of every stream
+	began    time.Time
 	upgrader websocket.Upgrader
 	buffers  sync.Pool    // *[]byte, for messages while they are read
 	leaving  atomic.Int64 // streams that were open when Shutdown was called
@@ -69,6 +73,9 @@ func New(o Options) *Server {
 	if c.PongTimeout <= 0 {
 		c.PongTimeout = 40 * time.Second
 	}
+	if c.IdleTimeout <= 0 {
+		c.IdleTimeout = 5 * time.Minute
+	}
 	if o.RetryMin <= 0 {
 		o.RetryMin = 500 * time.Millisecond
 	}
@@ -82,6 +89,8 @@ func New(o Options) *Server {
 		o:       o,
 		log:     o.Logger,
 		metrics: newMetrics(o.Registerer),
+		clock:   clock.New(),
+		began:   time.Now(),
 		upgrader: websocket.Upgrader{
 			HandshakeTimeout: writeTimeout,
 			ReadBufferSize:   readBufferBytes,
@@ -188,6 +197,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		st.shutdown()
 	}
 	s.mu.Unlock()
+	defer s.clock.Close() // no stream is left then
 
 	if s.wait(ctx) {
 		return nil
