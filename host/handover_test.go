@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/auricle-dev/auricle/host"
-	"github.com/auricle-dev/auricle/host/stream"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // What is open when a host shuts down goes on with the next one: the client is
@@ -19,14 +19,14 @@ func TestAConversationGoesOnWithTheNextHost(t *testing.T) {
 	h, stop := start(t, configuration(dir, echo()))
 	c := openStream(t, h, "ada", 0)
 	c.say(1, "And then")
-	await[*stream.Ack](c)
+	await[*wire.Ack](c)
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); stop() }() // ends when the host has; waited for below
-	if m := await[*stream.Closing](c); m.Code != "shutting_down" || m.RetryAfterMillis <= 0 {
+	if m := await[*wire.Closing](c); m.Code != "shutting_down" || m.RetryAfterMillis <= 0 {
 		t.Errorf("got %+v, want code shutting_down and a time to retry after", m)
 	}
-	if code := c.closeCode(); code != stream.CloseShuttingDown.Code {
-		t.Errorf("closed with %d, want %d", code, stream.CloseShuttingDown.Code)
+	if code := c.closeCode(); code != wire.CloseShuttingDown.Code {
+		t.Errorf("closed with %d, want %d", code, wire.CloseShuttingDown.Code)
 	}
 	<-stopped
 
@@ -62,7 +62,7 @@ func TestTakingOverRefusesNoConnection(t *testing.T) {
 	old, stop := start(t, configuration(dir, echo()))
 	c := openStream(t, old, "ada", 0)
 	c.say(1, "And then")
-	await[*stream.Ack](c)
+	await[*wire.Ack](c)
 
 	asked, quit := make(chan struct{}, 1), make(chan struct{})
 	failed := make(chan error, 1)
@@ -115,8 +115,8 @@ func TestTakingOverRefusesNoConnection(t *testing.T) {
 	close(quit)
 	asking.Wait()
 
-	if code := c.closeCode(); code != stream.CloseShuttingDown.Code {
-		t.Errorf("closed with %d, want %d", code, stream.CloseShuttingDown.Code)
+	if code := c.closeCode(); code != wire.CloseShuttingDown.Code {
+		t.Errorf("closed with %d, want %d", code, wire.CloseShuttingDown.Code)
 	}
 	c = c.resume(next, "ada")
 	c.say(2, "they agreed.")

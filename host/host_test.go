@@ -19,9 +19,9 @@ import (
 	"github.com/auricle-dev/auricle/host"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/store"
-	"github.com/auricle-dev/auricle/host/stream"
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // patience bounds every wait of these tests; none should come near it.
@@ -90,7 +90,7 @@ func startWith(t *testing.T, o host.Options) (h *host.Host, stop func()) {
 type client struct {
 	t     *testing.T
 	conn  *websocket.Conn
-	ready *stream.Ready // the host's answer to start
+	ready *wire.Ready // the host's answer to start
 }
 
 // stream opens a stream and says start.
@@ -107,7 +107,7 @@ func openStream(t *testing.T, h *host.Host, uid string, rate int) *client {
 		begin["audio"] = map[string]any{"codec": "pcm_s16le", "rate": rate, "channels": 1}
 	}
 	c.send(begin)
-	c.ready = await[*stream.Ready](c)
+	c.ready = await[*wire.Ready](c)
 	return c
 }
 
@@ -121,7 +121,7 @@ func (c *client) resume(h *host.Host, uid string) *client {
 	c.t.Cleanup(func() { conn.Close() })
 	next := &client{t: c.t, conn: conn}
 	next.send(map[string]any{"type": "start", "uid": uid, "session": c.ready.Session})
-	next.ready = await[*stream.Ready](next)
+	next.ready = await[*wire.Ready](next)
 	return next
 }
 
@@ -140,7 +140,7 @@ func (c *client) say(seq int, text string) {
 }
 
 // read returns the next message, or the error that ended the stream.
-func (c *client) read() (stream.Message, error) {
+func (c *client) read() (wire.Message, error) {
 	c.t.Helper()
 	if err := c.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		c.t.Fatal(err)
@@ -149,7 +149,7 @@ func (c *client) read() (stream.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := stream.DecodeHost(b)
+	m, err := wire.DecodeHost(b)
 	if err != nil {
 		c.t.Fatalf("reading %s: %v", b, err)
 	}
@@ -158,7 +158,7 @@ func (c *client) read() (stream.Message, error) {
 
 // await returns the next message of type M; what comes before is passed over,
 // except errors, which no test here expects.
-func await[M stream.Message](c *client) M {
+func await[M wire.Message](c *client) M {
 	c.t.Helper()
 	var wanted M
 	for {
@@ -169,7 +169,7 @@ func await[M stream.Message](c *client) M {
 		switch m := m.(type) {
 		case M:
 			return m
-		case *stream.Error:
+		case *wire.Error:
 			c.t.Fatalf("waiting for %s: the host answered %s: %s", wanted.Type(), m.Code, m.Message)
 		}
 	}
@@ -179,7 +179,7 @@ func await[M stream.Message](c *client) M {
 func (c *client) completed() *event.Conversation {
 	c.t.Helper()
 	for {
-		if m := await[*stream.Conversation](c); m.Conversation != nil {
+		if m := await[*wire.Conversation](c); m.Conversation != nil {
 			return m.Conversation
 		}
 	}
@@ -260,12 +260,12 @@ func TestAppThatNeverReturnsHarmsOnlyItself(t *testing.T) {
 	h, _ := start(t, configuration(t.TempDir(), echo(), spins()))
 	c := openStream(t, h, "ada", 0)
 	c.say(1, "One.")
-	if o := await[*stream.Output](c); o.App != "echo" {
+	if o := await[*wire.Output](c); o.App != "echo" {
 		t.Errorf("output of %q, want echo's", o.App)
 	}
 	c.send(map[string]string{"type": "finish"})
 	id := c.completed().ID
-	if o := await[*stream.Output](c); o.App != "echo" || o.Event != "conversation" || o.Conversation != id {
+	if o := await[*wire.Output](c); o.App != "echo" || o.Event != "conversation" || o.Conversation != id {
 		t.Errorf("output %+v, want echo's of the conversation", o)
 	}
 	c.send(map[string]string{"type": "end"})
@@ -294,7 +294,7 @@ func TestAppKeepsStateForASession(t *testing.T) {
 	count := func(c *client) string {
 		t.Helper()
 		var out []json.RawMessage
-		if err := json.Unmarshal(await[*stream.Output](c).Data, &out); err != nil {
+		if err := json.Unmarshal(await[*wire.Output](c).Data, &out); err != nil {
 			t.Fatal(err)
 		}
 		var e struct{ Restarted bool }
@@ -367,8 +367,8 @@ func TestWithoutAnAudioAppNoAudioIsKept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for ack := await[*stream.Ack](c); ack.AudioBytes < 320_000; {
-		ack = await[*stream.Ack](c)
+	for ack := await[*wire.Ack](c); ack.AudioBytes < 320_000; {
+		ack = await[*wire.Ack](c)
 	}
 	_, metrics := get(t, h, "/metrics")
 	for _, want := range []string{

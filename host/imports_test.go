@@ -15,11 +15,11 @@ const module = "github.com/auricle-dev/auricle/"
 // mayImport says, for each top-level folder or package of ours, what else of
 // ours it may import. The longest matching prefix counts.
 var mayImport = map[string][]string{
-	"cmd":                 {"cmd", "host", "plugins", "sdk/event"},
-	"host":                {"host", "plugins", "sdk/event"},
+	"cmd":                 {"cmd", "host", "plugins", "sdk/client", "sdk/event", "sdk/wire"},
+	"host":                {"host", "plugins", "sdk/event", "sdk/wire"},
 	"host/api":            {"host/apps", "host/cluster", "host/config", "host/dispatch", "host/jobs", "host/replays", "host/store", "plugins", "sdk/event"},
-	"host/stream":         {"host/audio", "host/clock", "host/config", "host/conversation", "host/dispatch", "sdk/event"},
-	"host/conversation":   {"host/apps", "host/audio", "host/clock", "host/config", "host/dispatch", "host/jobs", "host/store", "plugins", "sdk/event"},
+	"host/stream":         {"host/audio", "host/clock", "host/config", "host/conversation", "host/dispatch", "sdk/event", "sdk/wire"},
+	"host/conversation":   {"host/apps", "host/audio", "host/clock", "host/config", "host/dispatch", "host/jobs", "host/store", "plugins", "sdk/event", "sdk/wire"},
 	"host/jobs":           {"host/apps", "host/dispatch", "host/store", "plugins", "sdk/event"},
 	"host/dispatch":       {"host/apps", "host/audio", "plugins", "sdk/event"},
 	"host/replays":        {"host/apps", "plugins"},
@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"plugins":             {"plugins", "sdk/event"},
 	"sdk":                 {"sdk"},
 	"sdk/event":           {},
+	"sdk/wire":            {"sdk/event"},
 	"examples":            {"examples", "sdk"},
 }
 
@@ -81,6 +82,8 @@ func TestImportRulesRefuse(t *testing.T) {
 		{"plugins/internal/meter", "host"},
 		{"sdk", "plugins"},
 		{"sdk/event", "sdk"},
+		{"sdk/wire", "sdk"},
+		{"sdk/wire", "host/audio"},
 		{"sdk/apptest", "host/apps"},
 		{"host/dispatch", "host/conversation"},
 		{"host/apps", "host/dispatch"},

@@ -22,9 +22,9 @@ import (
 
 	"github.com/auricle-dev/auricle/host"
 	"github.com/auricle-dev/auricle/host/config"
-	"github.com/auricle-dev/auricle/host/stream"
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // operated is a host with a configuration file that a test edits.
@@ -150,7 +150,7 @@ func post(t *testing.T, h *host.Host, path string) (int, []byte) {
 // heard says who answered a transcript (echo with the event, echo_next with
 // [event], counter with [count, event]) and what: "echo 1 2" are the ids of its
 // segments, "counter 3" is the count.
-func heard(t *testing.T, o *stream.Output) string {
+func heard(t *testing.T, o *wire.Output) string {
 	t.Helper()
 	who, data := "echo", o.Data
 	var list []json.RawMessage
@@ -196,7 +196,7 @@ func TestStreamNoticesNothingOfAReload(t *testing.T) {
 	hear := func(until int) {
 		t.Helper()
 		for next < until || others < until {
-			out := await[*stream.Output](c)
+			out := await[*wire.Output](c)
 			answer := strings.Fields(heard(t, out))
 			at := &next
 			if out.App == "other" {
@@ -281,7 +281,7 @@ func TestAppIsToldThatItsStateIsLost(t *testing.T) {
 			}
 		}
 		c.say(seq+1, "word")
-		if got := heard(t, await[*stream.Output](c)); got != step.want {
+		if got := heard(t, await[*wire.Output](c)); got != step.want {
 			t.Errorf("got %q, want %q", got, step.want)
 		}
 	}
@@ -328,7 +328,7 @@ app "notes" {
 				t.Error("the apps are others")
 			}
 			c.say(seq+1, "still there?")
-			if got, want := heard(t, await[*stream.Output](c)), fmt.Sprint("echo ", seq+1); got != want {
+			if got, want := heard(t, await[*wire.Output](c)), fmt.Sprint("echo ", seq+1); got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		})
@@ -457,7 +457,7 @@ func TestAudioAppComesAndGoesDuringAStream(t *testing.T) {
 		t.Helper()
 		said++
 		c.say(said, "word")
-		await[*stream.Ack](c)
+		await[*wire.Ack](c)
 		_, metrics := get(t, o.Host, "/metrics")
 		for _, want := range []string{
 			fmt.Sprintf("\nauricle_audio_buffered_bytes %d\n", buffered),
@@ -476,8 +476,8 @@ func TestAudioAppComesAndGoesDuringAStream(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	speak(1)
-	for out := await[*stream.Output](c); out.Event != "audio"; {
-		out = await[*stream.Output](c)
+	for out := await[*wire.Output](c); out.Event != "audio"; {
+		out = await[*wire.Output](c)
 	}
 	settle(0, 32000)
 

@@ -13,9 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/auricle-dev/auricle/host/conversation"
-	"github.com/auricle-dev/auricle/host/stream"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // served is an auricle serve in a process of its own.
@@ -123,7 +122,7 @@ func TestServeEndsAtOnceOnASecondSignal(t *testing.T) {
 			URL: "ws://" + s.addr + "/v1/stream", UID: "ada", Speed: asFastAsItGoes,
 			Segments: []event.Segment{{ID: "1", Text: "That is all.", End: 1}},
 			OnMessage: func(m hostMessage) {
-				if c, ok := m.Message.(*stream.Conversation); ok && c.State == conversation.StateCompleted {
+				if c, ok := m.Message.(*wire.Conversation); ok && c.State == wire.StateCompleted {
 					close(completed)
 				}
 			},

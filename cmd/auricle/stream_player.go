@@ -16,8 +16,8 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/auricle-dev/auricle/host/audio"
-	"github.com/auricle-dev/auricle/host/stream"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // The bounds of what play waits for.
@@ -64,7 +64,7 @@ type playOptions struct {
 // hostMessage is a message of the host, and the frame as it came. Message is
 // nil when it is of a type that this version does not know.
 type hostMessage struct {
-	stream.Message
+	wire.Message
 	Raw []byte
 }
 
@@ -177,9 +177,10 @@ type player struct {
 
 // run sends everything and waits for the host to close.
 func (p *player) run(ctx context.Context) error {
-	start := &stream.Start{UID: p.o.UID, Language: p.o.Language, Source: p.o.Source, Metadata: p.o.Metadata}
+	start := &wire.Start{UID: p.o.UID, Language: p.o.Language, Source: p.o.Source, Metadata: p.o.Metadata}
 	if p.o.Audio != nil {
-		start.Audio = &p.o.Format
+		f := p.o.Format
+		start.Audio = &wire.Format{Codec: string(f.Codec), Rate: f.Rate, Channels: f.Channels}
 	}
 	if err := p.sendMessage(start); err != nil {
 		return p.hostError("sending start", err)
@@ -201,7 +202,7 @@ func (p *player) run(ctx context.Context) error {
 	if err != nil && !interrupted {
 		return p.hostError("playing", err)
 	}
-	if err := p.sendMessage(&stream.End{}); err != nil {
+	if err := p.sendMessage(&wire.End{}); err != nil {
 		return p.hostError("sending end", err)
 	}
 	return p.awaitClose(ctx, position, interrupted)
@@ -297,7 +298,7 @@ func (p *player) sendSegment(s event.Segment) error {
 	p.result.Sent.Seq++
 	seq := p.result.Sent.Seq
 	p.mu.Unlock()
-	return p.sendMessage(&stream.Transcript{Seq: seq, Segments: []event.Segment{s}})
+	return p.sendMessage(&wire.Transcript{Seq: seq, Segments: []event.Segment{s}})
 }
 
 func (p *player) sendSound(b []byte) error {
@@ -307,8 +308,8 @@ func (p *player) sendSound(b []byte) error {
 	return p.send(websocket.BinaryMessage, b)
 }
 
-func (p *player) sendMessage(m stream.Message) error {
-	b, err := stream.Encode(m)
+func (p *player) sendMessage(m wire.Message) error {
+	b, err := wire.Encode(m)
 	if err != nil {
 		return err
 	}
@@ -389,8 +390,8 @@ func (p *player) read() {
 			}
 			return
 		}
-		m, err := stream.DecodeHost(b)
-		if _, unknown := errors.AsType[*stream.UnknownTypeError](err); err != nil && !unknown {
+		m, err := wire.DecodeHost(b)
+		if _, unknown := errors.AsType[*wire.UnknownTypeError](err); err != nil && !unknown {
 			p.ended = err
 			return
 		}
@@ -398,7 +399,7 @@ func (p *player) read() {
 		if p.o.OnMessage != nil {
 			p.o.OnMessage(hostMessage{Message: m, Raw: b})
 		}
-		if _, ok := m.(*stream.Ready); ok && !ready {
+		if _, ok := m.(*wire.Ready); ok && !ready {
 			ready = true
 			close(p.ready)
 		}
@@ -406,21 +407,21 @@ func (p *player) read() {
 }
 
 // note keeps what the result tells about a message.
-func (p *player) note(m stream.Message) {
+func (p *player) note(m wire.Message) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := &p.result
 	switch m := m.(type) {
-	case *stream.Ready:
+	case *wire.Ready:
 		r.Session = m.Session
-	case *stream.Ack:
+	case *wire.Ack:
 		r.Acked.Seq = max(r.Acked.Seq, m.Seq)
 		r.Acked.AudioBytes = max(r.Acked.AudioBytes, m.AudioBytes)
-	case *stream.Output:
+	case *wire.Output:
 		r.Outputs++
-	case *stream.Gap:
+	case *wire.Gap:
 		r.Gaps++
-	case *stream.Error:
+	case *wire.Error:
 		r.Errors++
 		if m.Ref != nil {
 			r.Refused++
@@ -428,9 +429,9 @@ func (p *player) note(m stream.Message) {
 		if m.Fatal {
 			p.fatal = printable(m.Message)
 		}
-	case *stream.Closing:
+	case *wire.Closing:
 		p.fatal = printable(m.Message)
-	case *stream.Conversation:
+	case *wire.Conversation:
 		if m.Conversation != nil {
 			r.Completed = append(r.Completed, *m.Conversation)
 		}

@@ -18,8 +18,8 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/auricle-dev/auricle/host/audio"
-	"github.com/auricle-dev/auricle/host/stream"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // badHost answers one stream as its script says. A real host does nothing
@@ -93,7 +93,7 @@ func (c *hostConn) say(text string) {
 	}
 }
 
-func (c *hostConn) closeWith(code stream.CloseCode) {
+func (c *hostConn) closeWith(code wire.CloseCode) {
 	_ = c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code.Code, code.Reason), time.Now().Add(time.Second))
 	_, _, _ = c.ReadMessage() // the answer to the close
 }
@@ -119,7 +119,7 @@ func TestSegmentsAreSentWhenTheyHaveBeenSaid(t *testing.T) {
 		c.say(readyText)
 		c.until("end")
 		c.say(`{"type":"ack","seq":2,"audio_bytes":8000}`)
-		c.closeWith(stream.CloseNormal)
+		c.closeWith(wire.CloseNormal)
 	})
 	result, err := play(t.Context(), shortTalk(h.url))
 	if err != nil {
@@ -142,7 +142,7 @@ func TestWhatIsNeverAcknowledgedIsTold(t *testing.T) {
 		c.say(readyText)
 		c.say(`{"type":"ack","seq":1,"audio_bytes":4000}`)
 		c.until("end")
-		c.closeWith(stream.CloseNormal)
+		c.closeWith(wire.CloseNormal)
 	})
 	result, err := play(t.Context(), shortTalk(h.url))
 	if err != nil {
@@ -162,7 +162,7 @@ func TestMessagesOfANewerHostArePassedOn(t *testing.T) {
 		c.say(readyText)
 		c.say(`{"type":"weather","sunny":true}`)
 		c.until("end")
-		c.closeWith(stream.CloseNormal)
+		c.closeWith(wire.CloseNormal)
 	})
 	o := shortTalk(h.url)
 	var got []string
@@ -188,20 +188,20 @@ func TestPlayFailsWithWhatTheHostSaid(t *testing.T) {
 		{"refused start", func(c *hostConn) {
 			c.until("start")
 			c.say(`{"type":"error","code":"bad_message","message":"uid is empty; send one","fatal":true}`)
-			c.closeWith(stream.CloseBadMessage)
+			c.closeWith(wire.CloseBadMessage)
 		}, "waiting for ready: the host closed the stream: 4500: uid is empty; send one"},
 		{"closing in the middle", func(c *hostConn) {
 			c.until("start")
 			c.say(readyText)
 			c.until("transcript")
 			c.say(`{"type":"closing","code":"shutting_down","message":"the host is stopping"}`)
-			c.closeWith(stream.CloseShuttingDown)
+			c.closeWith(wire.CloseShuttingDown)
 		}, "the host closed the stream: 4001: the host is stopping"},
 		{"a close without a word", func(c *hostConn) {
 			c.until("start")
 			c.say(readyText)
 			c.until("end")
-			c.closeWith(stream.CloseSlowReader)
+			c.closeWith(wire.CloseSlowReader)
 		}, "waiting for the end: the host closed the stream: 4008: messages were not read fast enough"},
 		{"a broken connection", func(c *hostConn) {
 			c.until("start")
@@ -216,7 +216,7 @@ func TestPlayFailsWithWhatTheHostSaid(t *testing.T) {
 		{"control characters in what the host says", func(c *hostConn) {
 			c.until("start")
 			c.say(`{"type":"error","code":"x","message":"\u001b[2Jboo","fatal":true}`)
-			c.closeWith(stream.CloseBadMessage)
+			c.closeWith(wire.CloseBadMessage)
 		}, `4500: \x1b[2Jboo`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -259,7 +259,7 @@ func TestInterruptedPlayEndsProperly(t *testing.T) {
 		c.until("transcript")
 		cancel()
 		c.until("end")
-		c.closeWith(stream.CloseNormal)
+		c.closeWith(wire.CloseNormal)
 	})
 	o := shortTalk(h.url)
 	o.Speed = 0.01 // the rest of it would take most of a minute

@@ -12,8 +12,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
-	"github.com/auricle-dev/auricle/host/stream"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // streamPrinter shows what comes back from a host as people like to read it,
@@ -93,9 +93,9 @@ func (p *streamPrinter) line(text string) {
 func (p *streamPrinter) text(m hostMessage) string {
 	at := fmt.Sprintf("%7s  ", clock(p.position))
 	switch m := m.Message.(type) {
-	case *stream.Ack:
+	case *wire.Ack:
 		return ""
-	case *stream.Ready:
+	case *wire.Ready:
 		names := make([]string, len(m.Apps))
 		for i, a := range m.Apps {
 			names[i] = printable(a.Name)
@@ -106,28 +106,28 @@ func (p *streamPrinter) text(m hostMessage) string {
 			apps = "none for this user"
 		}
 		return fmt.Sprintf("session %s; audio is %s; apps: %s", printable(m.Session), printable(m.Audio), apps)
-	case *stream.Output:
+	case *wire.Output:
 		head := at + fmt.Sprintf("%-*s  ", p.appWidth, printable(m.App))
 		text := outputText(m.Kind, m.Data)
 		if m.Kind == event.OutputNotification {
 			return head + p.style.bold("* "+text)
 		}
 		return head + indented(text, len(head))
-	case *stream.Gap:
+	case *wire.Gap:
 		what := counted(m.Segments, "segment")
 		if m.Bytes > 0 {
 			what = megabytes(m.Bytes) + " of audio"
 		}
 		return at + p.style.warn(fmt.Sprintf("gap: %s missed %s (%s)", printable(m.App), what, printable(m.Reason)))
-	case *stream.Error:
+	case *wire.Error:
 		kind := "error"
 		if m.Fatal {
 			kind = "fatal error"
 		}
 		return at + p.style.bad(fmt.Sprintf("%s: %s (%s)", kind, printable(m.Message), printable(m.Code)))
-	case *stream.Closing:
+	case *wire.Closing:
 		return at + p.style.warn("the host is closing the stream: "+printable(m.Message))
-	case *stream.Conversation:
+	case *wire.Conversation:
 		text := at + fmt.Sprintf("conversation %s is %s", printable(m.ID), printable(string(m.State)))
 		switch {
 		case m.Conversation != nil:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // maxScratchBytes is how much memory for converted audio a stream keeps
@@ -32,16 +33,16 @@ func (a *Attachment) Audio(frame []byte) error {
 		return nil
 	}
 	if s.frameBytes == 0 {
-		return refuse(CodeNoAudio, 0, "this session has no audio: its start named no audio format; start a session with one, or send transcripts only")
+		return refuse(wire.CodeNoAudio, 0, "this session has no audio: its start named no audio format; start a session with one, or send transcripts only")
 	}
 	if len(frame)%s.frameBytes != 0 {
-		return refuse(CodeHalfSample, 0, "a frame of %d bytes is not whole samples: send a multiple of %d bytes (%s); the frame was not taken", len(frame), s.frameBytes, *s.request.Audio)
+		return refuse(wire.CodeHalfSample, 0, "a frame of %d bytes is not whole samples: send a multiple of %d bytes (%s); the frame was not taken", len(frame), s.frameBytes, *s.request.Audio)
 	}
 	pcm, wanted := frame, s.boxes.WantsAudio()
 	if wanted {
 		var err error
 		if pcm, err = s.request.Audio.AppendMono(a.scratch[:0], frame); err != nil {
-			return refuse(CodeHalfSample, 0, "%v; the frame was not taken", err)
+			return refuse(wire.CodeHalfSample, 0, "%v; the frame was not taken", err)
 		}
 		if a.scratch = pcm; cap(pcm) > maxScratchBytes {
 			a.scratch = nil
@@ -96,7 +97,7 @@ func (a *Attachment) Transcript(seq uint64, segs []event.Segment) error {
 		return nil
 	}
 	if seq <= s.seq.last {
-		return refuse(CodeBadSeq, seq, "seq %d comes after %d: number transcripts upwards; the transcript was not taken, send it with a new seq", seq, s.seq.last)
+		return refuse(wire.CodeBadSeq, seq, "seq %d comes after %d: number transcripts upwards; the transcript was not taken, send it with a new seq", seq, s.seq.last)
 	}
 	if !s.current.fits(segs, s.owner.o.MaxConversationSegments, s.owner.o.MaxConversationBytes) && !s.complete(event.ReasonFull) {
 		return s.refuseForStore(seq)
@@ -125,7 +126,7 @@ func (a *Attachment) Finish() error {
 	case !a.mayTalk():
 		return refuseAfterEnd(0)
 	case !s.current.opened:
-		return refuse(CodeEmptyConversation, 0, "nothing was said in conversation %s yet; it stays open", s.current.head.ID)
+		return refuse(wire.CodeEmptyConversation, 0, "nothing was said in conversation %s yet; it stays open", s.current.head.ID)
 	case !s.complete(event.ReasonFinish):
 		return s.refuseForStore(0)
 	}
@@ -139,7 +140,7 @@ func (a *Attachment) mayTalk() bool {
 }
 
 func refuseAfterEnd(seq uint64) error {
-	return refuse(CodeAfterEnd, seq, "this stream's session has ended; what came after was not taken")
+	return refuse(wire.CodeAfterEnd, seq, "this stream's session has ended; what came after was not taken")
 }
 
 // End completes the conversation and begins to close the session; Wait must

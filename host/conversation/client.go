@@ -6,16 +6,7 @@ import (
 	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/sdk/event"
-)
-
-// State is a conversation's state, as clients are told it.
-type State string
-
-// The states, in the order in which a conversation goes through them.
-const (
-	StateOpen       State = "open"       // something was said
-	StateCompleting State = "completing" // nothing more is added; not on disk yet
-	StateCompleted  State = "completed"  // on synced disk
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // Client is a session's way to speak to the attached stream. No method may
@@ -25,9 +16,9 @@ type Client interface {
 	// Ready is told first, and once, before Sessions.Start returns.
 	Ready(r Ready)
 	// Conversation tells of a conversation's state. c is whole and never changed
-	// when the state is StateCompleted, otherwise nil. It is nil too when the
+	// when the state is wire.StateCompleted, otherwise nil. It is nil too when the
 	// conversation was completed while no stream was attached.
-	Conversation(id string, state State, c *event.Conversation)
+	Conversation(id string, state wire.State, c *event.Conversation)
 	// Ack says that every accepted transcript up to seq is on synced disk and
 	// that audioBytes bytes of audio were taken since the session began.
 	Ack(seq uint64, audioBytes int64)
@@ -55,21 +46,10 @@ type Ready struct {
 	AudioBytes   int64       // taken since the session began
 }
 
-// The codes of an InputError.
-const (
-	CodeHalfSample        = "half_sample"        // a frame of audio is not whole samples of every channel
-	CodeNoAudio           = "no_audio"           // audio came, but start declared none
-	CodeBadSeq            = "bad_seq"            // a transcript's seq does not go up
-	CodeBadSegment        = "bad_segment"        // a segment breaks a limit
-	CodeEmptyConversation = "empty_conversation" // finish, but nothing was said
-	CodeAfterEnd          = "after_end"          // something came after end
-	CodeStoreUnavailable  = "store_unavailable"  // the host can't write; it goes on trying
-)
-
 // InputError is something a client sent that was refused, whole, with nothing
 // else changed; the session goes on.
 type InputError struct {
-	Code    string // one of the Code constants
+	Code    string // one of those of wire.Error
 	Message string // what is wrong and what to do; fit for the client
 	Seq     uint64 // the refused transcript's seq; 0 when it was something else
 }

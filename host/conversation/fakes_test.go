@@ -17,6 +17,7 @@ import (
 	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // fakeStore keeps what it is given, and fences as the real one does. Its
@@ -371,7 +372,7 @@ func (r *recorder) note(format string, args ...any) {
 	r.told = append(r.told, fmt.Sprintf(format, args...))
 }
 
-func (r *recorder) Conversation(id string, st conversation.State, c *event.Conversation) {
+func (r *recorder) Conversation(id string, st wire.State, c *event.Conversation) {
 	r.mu.Lock()
 	if r.names == nil {
 		r.names = make(map[string]string)
@@ -384,7 +385,7 @@ func (r *recorder) Conversation(id string, st conversation.State, c *event.Conve
 		r.whole = append(r.whole, *c)
 	}
 	r.mu.Unlock()
-	if st == conversation.StateCompleted && c == nil {
+	if st == wire.StateCompleted && c == nil {
 		name += " omitted"
 	}
 	r.note("%s %s", st, name)

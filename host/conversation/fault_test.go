@@ -14,6 +14,7 @@ import (
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // hosts are two that share a store and are restarted while clients talk.
@@ -75,12 +76,12 @@ func (l *link) Ack(seq uint64, _ int64) {
 	}
 }
 
-func (l *link) Conversation(string, conversation.State, *event.Conversation) {}
-func (l *link) Output(event.Output)                                          {}
-func (l *link) Gap(dispatch.Gap)                                             {}
-func (l *link) Warn(*conversation.InputError)                                {}
-func (l *link) Superseded()                                                  { l.superseded.Store(true) }
-func (l *link) Failed()                                                      {}
+func (l *link) Conversation(string, wire.State, *event.Conversation) {}
+func (l *link) Output(event.Output)                                  {}
+func (l *link) Gap(dispatch.Gap)                                     {}
+func (l *link) Warn(*conversation.InputError)                        {}
+func (l *link) Superseded()                                          { l.superseded.Store(true) }
+func (l *link) Failed()                                              {}
 
 func (k *talker) connect(ctx context.Context) error {
 	for k.at == nil {
@@ -118,9 +119,9 @@ func (k *talker) say(seq uint64) error {
 func (k *talker) passed(err error) error {
 	var in *conversation.InputError
 	switch {
-	case !errors.As(err, &in), in.Code == conversation.CodeEmptyConversation:
+	case !errors.As(err, &in), in.Code == wire.CodeEmptyConversation:
 		return err
-	case in.Code == conversation.CodeAfterEnd:
+	case in.Code == wire.CodeAfterEnd:
 		k.at.Detach()
 		k.at = nil
 		return nil

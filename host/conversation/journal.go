@@ -9,6 +9,7 @@ import (
 
 	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/store"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // storeTimeout bounds one call of the store.
@@ -177,7 +178,7 @@ func (s *session) completed(w jobs.Work) {
 	// Not under the lock: a whole conversation takes a while to encode.
 	told := s.attached.Load()
 	if told != nil {
-		told.client.Conversation(whole.ID, StateCompleted, whole)
+		told.client.Conversation(whole.ID, wire.StateCompleted, whole)
 	}
 	answered := s.owner.o.Jobs.Start(w)
 	s.owner.inHand.add(whole.ID, answered)
@@ -186,7 +187,7 @@ func (s *session) completed(w jobs.Work) {
 	defer s.mu.Unlock()
 	now := s.attached.Load()
 	if now != nil && now != told { // it came in between, and knows nothing of it
-		now.client.Conversation(whole.ID, StateCompleted, nil)
+		now.client.Conversation(whole.ID, wire.StateCompleted, nil)
 	}
 	s.noteCompleted(whole.ID, told != nil || now != nil)
 	s.completing[0] = nil
@@ -239,7 +240,7 @@ func (s *session) storeGone() {
 	defer s.mu.Unlock()
 	if !s.storeDown {
 		s.storeDown = true
-		s.tell().Warn(refuse(CodeStoreUnavailable, 0, "the host can't write to its store and goes on trying; nothing is lost, acks and completions come later: keep your copy of what is not acknowledged"))
+		s.tell().Warn(refuse(wire.CodeStoreUnavailable, 0, "the host can't write to its store and goes on trying; nothing is lost, acks and completions come later: keep your copy of what is not acknowledged"))
 	}
 }
 

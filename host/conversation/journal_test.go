@@ -10,6 +10,7 @@ import (
 
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 func TestASegmentSentAgainReplacesTheFirst(t *testing.T) {
@@ -92,11 +93,11 @@ func TestWhenTooMuchWaitsForTheStoreMessagesAreRefusedByName(t *testing.T) {
 		ok(t, s.Transcript(2, []event.Segment{segment("b", "x", 0)}))
 		ok(t, s.Transcript(3, []event.Segment{segment("c", "x", 0)}))
 		err := s.Transcript(4, []event.Segment{segment("d", "x", 0)})
-		refused(t, err, conversation.CodeStoreUnavailable)
+		refused(t, err, wire.CodeStoreUnavailable)
 		if in := (*conversation.InputError)(nil); errors.As(err, &in) && in.Seq != 4 {
 			t.Errorf("the refusal names seq %d, want 4", in.Seq)
 		}
-		refused(t, s.Finish(), conversation.CodeStoreUnavailable)
+		refused(t, s.Finish(), wire.CodeStoreUnavailable)
 		time.Sleep(5 * time.Minute) // silence finds no room either
 		r.store.fail(nil)
 		time.Sleep(10 * time.Second)

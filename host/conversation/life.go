@@ -5,6 +5,7 @@ import (
 
 	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // The methods here are called with session.mu held, but for the alarms' own
@@ -31,7 +32,7 @@ func (s *session) open(now time.Time) {
 func (s *session) announce() {
 	if !s.current.announced {
 		s.current.announced = true
-		s.tell().Conversation(s.current.head.ID, StateOpen, nil)
+		s.tell().Conversation(s.current.head.ID, wire.StateOpen, nil)
 	}
 }
 
@@ -58,7 +59,7 @@ func (s *session) begin(r event.Reason) {
 	s.completing = append(s.completing, c)
 	s.current = s.newConversation(s.owner.ids.next("c_"))
 	s.silenceAlarm.Stop()
-	s.tell().Conversation(c.head.ID, StateCompleting, nil)
+	s.tell().Conversation(c.head.ID, wire.StateCompleting, nil)
 	if s.boxes.WantsAudio() {
 		s.boxes.EndAudio(c.head.ID)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 func TestALostSessionIsResumedUntilTheGraceIsOver(t *testing.T) {
@@ -77,9 +78,9 @@ func TestTheNewerStreamHasTheSessionAndTheOlderIsTold(t *testing.T) {
 		r.client.take()
 		newer, client := r.resume(older.Session(), nil)
 		want(t, "the older is told", r.client.take(), "superseded")
-		refused(t, older.Transcript(2, []event.Segment{segment("b", "old", 0)}), conversation.CodeAfterEnd)
-		refused(t, older.Finish(), conversation.CodeAfterEnd)
-		refused(t, older.End(), conversation.CodeAfterEnd)
+		refused(t, older.Transcript(2, []event.Segment{segment("b", "old", 0)}), wire.CodeAfterEnd)
+		refused(t, older.Finish(), wire.CodeAfterEnd)
+		refused(t, older.End(), wire.CodeAfterEnd)
 		older.Detach()
 		time.Sleep(time.Minute)
 		ok(t, newer.Transcript(2, []event.Segment{segment("b", "new", 0)}))
@@ -148,12 +149,12 @@ func TestTranscriptsThatComeAgainAreAcknowledgedAndOnesThatComeLateAreRefused(t 
 			want(t, "a duplicate", r.client.take(), "ack 6 0")
 		}
 		for _, seq := range []uint64{3, 4} {
-			refused(t, s.Transcript(seq, []event.Segment{segment("a", "late", 0)}), conversation.CodeBadSeq)
+			refused(t, s.Transcript(seq, []event.Segment{segment("a", "late", 0)}), wire.CodeBadSeq)
 		}
 		for seq := uint64(10); seq < 1000; seq += 10 { // what is remembered is bounded
 			ok(t, s.Transcript(seq, []event.Segment{segment("a", "newest", 0)}))
 		}
-		refused(t, s.Transcript(985, []event.Segment{segment("a", "late", 0)}), conversation.CodeBadSeq)
+		refused(t, s.Transcript(985, []event.Segment{segment("a", "late", 0)}), wire.CodeBadSeq)
 		ok(t, s.Finish())
 		synctest.Wait()
 		if segs := r.client.conversations()[0].Segments; len(segs) != 2 || segs[0].Text != "newest" {
@@ -183,7 +184,7 @@ func TestAnotherHostResumesASessionAndTheFirstIsFenced(t *testing.T) {
 		ok(t, s.Transcript(3, []event.Segment{segment("b", "to a", 1)})) // the first stream still talks
 		synctest.Wait()
 		want(t, "told on a", a.client.take(), "superseded")
-		refused(t, s.Finish(), conversation.CodeAfterEnd)
+		refused(t, s.Finish(), wire.CodeAfterEnd)
 		ok(t, there.Transcript(3, []event.Segment{segment("b", "to b", 1)}))
 		ok(t, there.Finish())
 		a.close() // and completes nothing

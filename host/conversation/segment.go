@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // The limits of one transcript message.
@@ -19,14 +20,14 @@ const (
 // transcript that breaks a limit, or nil.
 func checkSegments(seq uint64, segs []event.Segment) error {
 	if seq < 1 || seq > MaxSeq {
-		return refuse(CodeBadSeq, seq, "seq is %d: number transcripts upwards from 1, at most %d; the transcript was not taken", seq, uint64(MaxSeq))
+		return refuse(wire.CodeBadSeq, seq, "seq is %d: number transcripts upwards from 1, at most %d; the transcript was not taken", seq, uint64(MaxSeq))
 	}
 	if len(segs) == 0 || len(segs) > MaxSegments {
-		return refuse(CodeBadSegment, seq, "a transcript of %d segments: send 1 to %d; it was not taken", len(segs), MaxSegments)
+		return refuse(wire.CodeBadSegment, seq, "a transcript of %d segments: send 1 to %d; it was not taken", len(segs), MaxSegments)
 	}
 	for i, s := range segs {
 		bad := func(format string, args ...any) error {
-			return refuse(CodeBadSegment, seq, "segments[%d]"+format+"; the transcript was not taken", append([]any{i}, args...)...)
+			return refuse(wire.CodeBadSegment, seq, "segments[%d]"+format+"; the transcript was not taken", append([]any{i}, args...)...)
 		}
 		switch {
 		case len(s.ID) < 1 || len(s.ID) > MaxSegmentIDBytes:

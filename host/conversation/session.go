@@ -11,6 +11,7 @@ import (
 	"github.com/auricle-dev/auricle/host/clock"
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // ackInterval is the least time between two acks that audio alone causes.
@@ -136,7 +137,7 @@ func (s *session) catchUp() {
 	now := time.Now()
 	for i := range s.news {
 		if n := &s.news[i]; !n.told || now.Sub(n.at) < newsAge {
-			s.tell().Conversation(n.conversation, StateCompleted, nil)
+			s.tell().Conversation(n.conversation, wire.StateCompleted, nil)
 			n.told, n.at = true, now
 		}
 	}
@@ -192,14 +193,14 @@ func (s *session) tell() Client {
 
 type nobody struct{}
 
-func (nobody) Ready(Ready)                                     {}
-func (nobody) Conversation(string, State, *event.Conversation) {}
-func (nobody) Ack(uint64, int64)                               {}
-func (nobody) Output(event.Output)                             {}
-func (nobody) Gap(dispatch.Gap)                                {}
-func (nobody) Warn(*InputError)                                {}
-func (nobody) Superseded()                                     {}
-func (nobody) Failed()                                         {}
+func (nobody) Ready(Ready)                                          {}
+func (nobody) Conversation(string, wire.State, *event.Conversation) {}
+func (nobody) Ack(uint64, int64)                                    {}
+func (nobody) Output(event.Output)                                  {}
+func (nobody) Gap(dispatch.Gap)                                     {}
+func (nobody) Warn(*InputError)                                     {}
+func (nobody) Superseded()                                          {}
+func (nobody) Failed()                                              {}
 
 // deliver takes what became of an invocation with a realtime event. Dispatch
 // calls it on a worker, also after the session has closed.
@@ -219,7 +220,7 @@ func (s *session) deliverStored(inv apps.Invocation) {
 func (s *session) gap(g dispatch.Gap) { s.tell().Gap(g) }
 
 func (s *session) refuseForStore(seq uint64) error {
-	return refuse(CodeStoreUnavailable, seq, "%d conversations wait to be stored; this message was not taken: send it again in a few seconds, with a new seq if it has one", len(s.completing))
+	return refuse(wire.CodeStoreUnavailable, seq, "%d conversations wait to be stored; this message was not taken: send it again in a few seconds, with a new seq if it has one", len(s.completing))
 }
 
 // wait waits until all that was said is stored and answered by the apps.

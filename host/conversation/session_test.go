@@ -18,6 +18,7 @@ import (
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 var pcm16k = &audio.Format{Codec: audio.PCM16, Rate: 16000, Channels: 1}
@@ -155,9 +156,9 @@ func TestFinishWithNothingSaidIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, conversation.Options{})
 		s := r.start(pcm16k)
-		refused(t, s.Finish(), conversation.CodeEmptyConversation)
+		refused(t, s.Finish(), wire.CodeEmptyConversation)
 		ok(t, s.Audio(nil))
-		refused(t, s.Finish(), conversation.CodeEmptyConversation)
+		refused(t, s.Finish(), wire.CodeEmptyConversation)
 		ok(t, s.Audio([]byte{1, 2}))
 		ok(t, s.Finish())
 		r.close()
@@ -310,8 +311,8 @@ func TestEndWaitsForTheAppsAnswers(t *testing.T) {
 		go func() { ended <- s.Wait(t.Context()) }()
 		synctest.Wait()
 		want(t, "told", r.client.take(), "open #1; ack 1 0; completing #1; completed #1")
-		refused(t, s.Transcript(2, []event.Segment{segment("b", "x", 0)}), conversation.CodeAfterEnd)
-		refused(t, s.Finish(), conversation.CodeAfterEnd)
+		refused(t, s.Transcript(2, []event.Segment{segment("b", "x", 0)}), wire.CodeAfterEnd)
+		refused(t, s.Finish(), wire.CodeAfterEnd)
 		select {
 		case <-ended:
 			t.Fatal("ended before the apps had answered")
@@ -405,19 +406,19 @@ func TestBadInputIsRefusedWholeAndTheSessionGoesOn(t *testing.T) {
 		code string
 		want string // in the message
 	}{
-		{"seq 0", 0, []event.Segment{good}, conversation.CodeBadSeq, "from 1"},
-		{"seq beyond 2^53", 1 << 53, []event.Segment{good}, conversation.CodeBadSeq, "at most"},
-		{"seq that was left out", 2, []event.Segment{good}, conversation.CodeBadSeq, "seq 2 comes after 3"},
-		{"no segments", 4, nil, conversation.CodeBadSegment, "0 segments"},
-		{"too many segments", 4, many, conversation.CodeBadSegment, "1001 segments"},
-		{"no id", 4, with(func(s *event.Segment) { s.ID = "" }), conversation.CodeBadSegment, "segments[1].id"},
-		{"long id", 4, with(func(s *event.Segment) { s.ID = strings.Repeat("x", 129) }), conversation.CodeBadSegment, "segments[1].id"},
-		{"long text", 4, with(func(s *event.Segment) { s.Text = strings.Repeat("x", 16<<10+1) }), conversation.CodeBadSegment, "segments[1].text"},
-		{"long speaker", 4, with(func(s *event.Segment) { s.Speaker = strings.Repeat("x", 129) }), conversation.CodeBadSegment, "segments[1].speaker"},
-		{"end before start", 4, with(func(s *event.Segment) { s.End = 0.5 }), conversation.CodeBadSegment, "segments[1].end"},
-		{"negative start", 4, with(func(s *event.Segment) { s.Start = -1 }), conversation.CodeBadSegment, "segments[1].start"},
-		{"start not a number", 4, with(func(s *event.Segment) { s.Start = math.NaN() }), conversation.CodeBadSegment, "segments[1].start"},
-		{"end infinite", 4, with(func(s *event.Segment) { s.End = math.Inf(1) }), conversation.CodeBadSegment, "segments[1].end"},
+		{"seq 0", 0, []event.Segment{good}, wire.CodeBadSeq, "from 1"},
+		{"seq beyond 2^53", 1 << 53, []event.Segment{good}, wire.CodeBadSeq, "at most"},
+		{"seq that was left out", 2, []event.Segment{good}, wire.CodeBadSeq, "seq 2 comes after 3"},
+		{"no segments", 4, nil, wire.CodeBadSegment, "0 segments"},
+		{"too many segments", 4, many, wire.CodeBadSegment, "1001 segments"},
+		{"no id", 4, with(func(s *event.Segment) { s.ID = "" }), wire.CodeBadSegment, "segments[1].id"},
+		{"long id", 4, with(func(s *event.Segment) { s.ID = strings.Repeat("x", 129) }), wire.CodeBadSegment, "segments[1].id"},
+		{"long text", 4, with(func(s *event.Segment) { s.Text = strings.Repeat("x", 16<<10+1) }), wire.CodeBadSegment, "segments[1].text"},
+		{"long speaker", 4, with(func(s *event.Segment) { s.Speaker = strings.Repeat("x", 129) }), wire.CodeBadSegment, "segments[1].speaker"},
+		{"end before start", 4, with(func(s *event.Segment) { s.End = 0.5 }), wire.CodeBadSegment, "segments[1].end"},
+		{"negative start", 4, with(func(s *event.Segment) { s.Start = -1 }), wire.CodeBadSegment, "segments[1].start"},
+		{"start not a number", 4, with(func(s *event.Segment) { s.Start = math.NaN() }), wire.CodeBadSegment, "segments[1].start"},
+		{"end infinite", 4, with(func(s *event.Segment) { s.End = math.Inf(1) }), wire.CodeBadSegment, "segments[1].end"},
 	}
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, conversation.Options{})
@@ -430,7 +431,7 @@ func TestBadInputIsRefusedWholeAndTheSessionGoesOn(t *testing.T) {
 				t.Errorf("%s: got %q, want it to name %q", b.name, err, b.want)
 			}
 		}
-		refused(t, s.Audio(make([]byte, 6)), conversation.CodeHalfSample)
+		refused(t, s.Audio(make([]byte, 6)), wire.CodeHalfSample)
 		ok(t, s.Audio(make([]byte, 8)))
 		ok(t, s.Transcript(4, []event.Segment{segment("b", "y", 2)}))
 		ok(t, s.Finish())
@@ -447,7 +448,7 @@ func TestAudioWithoutADeclaredFormatIsRefused(t *testing.T) {
 		r := newRig(t, conversation.Options{})
 		s := r.start(nil)
 		want(t, "audience", r.client.last().Audio, "none")
-		refused(t, s.Audio(make([]byte, 8)), conversation.CodeNoAudio)
+		refused(t, s.Audio(make([]byte, 8)), wire.CodeNoAudio)
 		r.close()
 	})
 }

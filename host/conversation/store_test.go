@@ -11,6 +11,7 @@ import (
 	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // told is a client that passes on what it is told.
@@ -32,8 +33,8 @@ func (c *told) Gap(dispatch.Gap)              {}
 func (c *told) Warn(*conversation.InputError) {}
 func (c *told) Superseded()                   { c.superseded <- struct{}{} }
 func (c *told) Failed()                       {}
-func (c *told) Conversation(id string, st conversation.State, _ *event.Conversation) {
-	if st == conversation.StateCompleted {
+func (c *told) Conversation(id string, st wire.State, _ *event.Conversation) {
+	if st == wire.StateCompleted {
 		c.completed <- id
 	}
 }

@@ -1,17 +1,15 @@
 // Package stream is the WebSocket edge: GET /v1/stream. It turns a client's
 // frames into calls of a conversation.Attachment, and what the session has to say
-// into frames. docs/clients.md describes the protocol; [Start] and the other
-// message types here are its Go form, for both sides, with [Encode],
-// [DecodeClient] and [DecodeHost].
+// into frames. docs/clients.md describes the protocol; sdk/wire has its messages.
 //
 // The way of the data: [Server] admits and upgrades a request. One goroutine
 // reads the stream: it decodes each message strictly and hands it to the
 // session, which waits for neither apps nor disk. All that goes out passes one
 // queue a stream, bounded in bytes, from which one goroutine writes. When the
 // queue is full the client is a slow reader and the stream closes with 4008;
-// no other stream notices. A stream closes with a code of the table in
-// closecode.go, after the message that says why, and after closing it reads on
-// for a while: otherwise the kernel would answer what the client still sends
+// no other stream notices. A stream closes with a code of
+// wire.CloseCodes, after the message that says why, and after closing it reads
+// on for a while: otherwise the kernel would answer what the client still sends
 // with a reset, and the reason would be lost with it.
 //
 // Concurrency: Server is safe for concurrent use. Each stream has a reader, a

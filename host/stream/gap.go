@@ -6,6 +6,7 @@ import (
 
 	"github.com/auricle-dev/auricle/host/clock"
 	"github.com/auricle-dev/auricle/host/dispatch"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // gapInterval is the least time between two gap messages about one app.
@@ -16,7 +17,7 @@ const gapInterval = time.Second
 // gapInterval is told when that is over. It holds at most one entry for each
 // app, kind and reason.
 type gaps struct {
-	send  func(Gap)
+	send  func(wire.Gap)
 	alarm clock.Alarm // to the first of apps' at
 
 	mu     sync.Mutex // guards what follows; held across send, which takes only the outbox's lock
@@ -25,17 +26,17 @@ type gaps struct {
 }
 
 type appGaps struct {
-	at      time.Time // when the next may be told
-	waiting []Gap     // in order of their first drop
+	at      time.Time  // when the next may be told
+	waiting []wire.Gap // in order of their first drop
 }
 
-func (g *gaps) init(c *clock.Clock, send func(Gap)) {
+func (g *gaps) init(c *clock.Clock, send func(wire.Gap)) {
 	g.send = send
 	g.alarm.Init(c, g.tick)
 }
 
 func (g *gaps) add(d dispatch.Gap) {
-	n := Gap{App: d.App, Event: d.Kind.String(), Bytes: d.Bytes, Segments: d.Segments, Reason: d.Reason}
+	n := wire.Gap{App: d.App, Event: d.Kind.String(), Bytes: d.Bytes, Segments: d.Segments, Reason: d.Reason}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {

@@ -3,6 +3,7 @@ package stream
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -30,7 +31,7 @@ type refusal struct {
 func refuseRequest(r *http.Request) *refusal {
 	if r.Method != http.MethodGet {
 		return &refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed",
-			message: "a stream is opened by GET with a WebSocket upgrade, not by " + quote(r.Method)}
+			message: fmt.Sprintf("a stream is opened by GET with a WebSocket upgrade, not by %+.64q", r.Method)}
 	}
 	if !websocket.IsWebSocketUpgrade(r) {
 		return &refusal{status: http.StatusUpgradeRequired, code: "upgrade_required",
@@ -38,7 +39,7 @@ func refuseRequest(r *http.Request) *refusal {
 	}
 	if o := r.Header.Get("Origin"); o != "" && !loopbackOrigin(o) {
 		return &refusal{status: http.StatusForbidden, code: "origin_not_allowed",
-			message: "a page of origin " + quote(o) + " may not stream to this host; serve the page from localhost or 127.0.0.1"}
+			message: fmt.Sprintf("a page of origin %+.64q may not stream to this host; serve the page from localhost or 127.0.0.1", o)}
 	}
 	return nil
 }

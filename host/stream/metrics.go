@@ -1,8 +1,12 @@
 package stream
 
 import (
+	"strconv"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 type metrics struct {
@@ -44,8 +48,23 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Messages from clients that were refused, by the error's code.",
 		}, []string{"code"}),
 	}
-	for _, t := range append([]string{"audio"}, clientTypes...) {
+	for _, t := range append([]string{"audio"}, wire.ClientTypes...) {
 		m.messages[t] = messages.WithLabelValues(t)
 	}
 	return m
+}
+
+// closeLabel returns code as a metric's label. Clients choose the code with
+// which they close, so only a few are told apart.
+func closeLabel(code int) string {
+	switch code {
+	case 1000, 1001, 1002, 1005, 1006:
+		return strconv.Itoa(code)
+	}
+	for _, c := range wire.CloseCodes {
+		if c.Code == code {
+			return strconv.Itoa(code)
+		}
+	}
+	return "other"
 }

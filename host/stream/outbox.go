@@ -6,6 +6,8 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 const (
@@ -34,8 +36,8 @@ type outbox struct {
 	pong    []byte     // answers the client's latest ping; nil when none waits
 	pinging bool       // a ping waits
 	closing bool
-	code    CloseCode // when closing
-	closeBy time.Time // when closing; not zero: nothing may be written after
+	code    wire.CloseCode // when closing
+	closeBy time.Time      // when closing; not zero: nothing may be written after
 }
 
 // init readies an outbox whose writers start starts. It may be called with the
@@ -53,8 +55,8 @@ func (o *outbox) send(frame []byte) {
 	}
 	if o.bytes+int64(len(frame)) > o.limit {
 		o.drop()
-		o.shut(CloseSlowReader, mustEncode(&Closing{
-			Code:    "slow_reader",
+		o.shut(wire.CloseSlowReader, mustEncode(&wire.Closing{
+			Code:    wire.CodeSlowReader,
 			Message: "messages were not read fast enough and more waited than limits.output_queue_bytes; connect again and read all the time",
 		}))
 		return
@@ -65,7 +67,7 @@ func (o *outbox) send(frame []byte) {
 // close has the stream closed with code once what is queued, and then last
 // (nil: nothing), is written. Only the first close counts; it reports whether
 // this was it.
-func (o *outbox) close(code CloseCode, last Message) bool {
+func (o *outbox) close(code wire.CloseCode, last wire.Message) bool {
 	var frame []byte
 	if last != nil {
 		frame = mustEncode(last)
@@ -88,13 +90,13 @@ func (o *outbox) leave() bool {
 		return false
 	}
 	o.drop()
-	o.shut(CloseNormal, nil)
+	o.shut(wire.CloseNormal, nil)
 	return true
 }
 
 // shut is close with mu held. What is being written gets no longer than the
 // rest has.
-func (o *outbox) shut(code CloseCode, last []byte) {
+func (o *outbox) shut(code wire.CloseCode, last []byte) {
 	o.closing = true
 	o.code = code
 	o.closeBy = time.Now().Add(closeTimeout)
@@ -222,7 +224,7 @@ func (o *outbox) done(f frame) {
 
 // end says that nothing is written any more: the close was, or code is why it
 // can't be.
-func (o *outbox) end(code CloseCode) {
+func (o *outbox) end(code wire.CloseCode) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.closing {
@@ -237,8 +239,8 @@ func (o *outbox) end(code CloseCode) {
 
 // mustEncode encodes one of our own messages that hold strings and numbers
 // only, which can't fail.
-func mustEncode(m Message) []byte {
-	b, err := Encode(m)
+func mustEncode(m wire.Message) []byte {
+	b, err := wire.Encode(m)
 	if err != nil {
 		panic(err)
 	}

@@ -13,11 +13,11 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/host/stream"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // patience bounds every wait of these tests; none is expected to take long.
@@ -120,72 +120,72 @@ func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) 
 	}
 }
 
-// wire is a client of the rig.
-type wire struct {
+// client is one of the rig's.
+type client struct {
 	t testing.TB
 	*websocket.Conn
 }
 
-func (r *rig) dial() *wire {
+func (r *rig) dial() *client {
 	r.t.Helper()
 	c, _, err := r.dialer.Dial(r.url, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { c.Close() })
-	return &wire{r.t, c}
+	return &client{r.t, c}
 }
 
-var pcm16k = &audio.Format{Codec: audio.PCM16, Rate: 16000, Channels: 1}
+var pcm16k = &wire.Format{Codec: wire.PCM16, Rate: 16000, Channels: 1}
 
 // start dials and starts a session with 16 kHz audio.
-func (r *rig) start() (*wire, *stream.Ready) {
+func (r *rig) start() (*client, *wire.Ready) {
 	r.t.Helper()
 	w := r.dial()
-	w.send(&stream.Start{UID: "ada", Audio: pcm16k})
-	return w, read[*stream.Ready](w)
+	w.send(&wire.Start{UID: "ada", Audio: pcm16k})
+	return w, read[*wire.Ready](w)
 }
 
-func (w *wire) send(m stream.Message) {
+func (w *client) send(m wire.Message) {
 	w.t.Helper()
-	b, err := stream.Encode(m)
+	b, err := wire.Encode(m)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.text(string(b))
 }
 
-func (w *wire) text(s string) {
+func (w *client) text(s string) {
 	w.t.Helper()
 	if err := w.WriteMessage(websocket.TextMessage, []byte(s)); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *wire) audio(n int) {
+func (w *client) audio(n int) {
 	w.t.Helper()
 	if err := w.WriteMessage(websocket.BinaryMessage, make([]byte, n)); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *wire) say(seq uint64, text string) {
+func (w *client) say(seq uint64, text string) {
 	w.t.Helper()
-	w.send(&stream.Transcript{Seq: seq, Segments: []event.Segment{{ID: text, Text: text, Start: float64(seq), End: float64(seq)}}})
+	w.send(&wire.Transcript{Seq: seq, Segments: []event.Segment{{ID: text, Text: text, Start: float64(seq), End: float64(seq)}}})
 }
 
 // next returns the next message.
-func (w *wire) next() (stream.Message, error) {
+func (w *client) next() (wire.Message, error) {
 	w.SetReadDeadline(time.Now().Add(patience))
 	_, b, err := w.ReadMessage()
 	if err != nil {
 		return nil, err
 	}
-	return stream.DecodeHost(b)
+	return wire.DecodeHost(b)
 }
 
 // read returns the next message that is an M; those before it are skipped.
-func read[M stream.Message](w *wire) M {
+func read[M wire.Message](w *client) M {
 	w.t.Helper()
 	for {
 		m, err := w.next()
@@ -199,17 +199,17 @@ func read[M stream.Message](w *wire) M {
 }
 
 // conversation reads up to the next message of a conversation in state st.
-func (w *wire) conversation(st conversation.State) *stream.Conversation {
+func (w *client) conversation(st wire.State) *wire.Conversation {
 	w.t.Helper()
 	for {
-		if c := read[*stream.Conversation](w); c.State == st {
+		if c := read[*wire.Conversation](w); c.State == st {
 			return c
 		}
 	}
 }
 
 // closed reads up to the close and returns its code and the last message.
-func (w *wire) closed() (code int, last stream.Message) {
+func (w *client) closed() (code int, last wire.Message) {
 	w.t.Helper()
 	for {
 		m, err := w.next()
@@ -284,6 +284,6 @@ func (r *rig) completedWithin(d time.Duration) event.Conversation {
 }
 
 // gapTranscript makes echo drop 100 bytes of audio.
-func gapTranscript(seq uint64) *stream.Transcript {
-	return &stream.Transcript{Seq: seq, Segments: []event.Segment{{ID: "a", Text: "gap"}}}
+func gapTranscript(seq uint64) *wire.Transcript {
+	return &wire.Transcript{Seq: seq, Segments: []event.Segment{{ID: "a", Text: "gap"}}}
 }

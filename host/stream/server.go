@@ -16,6 +16,7 @@ import (
 	"github.com/auricle-dev/auricle/host/clock"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/conversation"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // Options configure a Server.
@@ -149,7 +150,7 @@ func (s *Server) admit() *refusal {
 	defer s.mu.Unlock()
 	switch {
 	case s.closing:
-		return &refusal{status: http.StatusServiceUnavailable, code: "shutting_down", retryAfter: time.Second,
+		return &refusal{status: http.StatusServiceUnavailable, code: wire.CodeShuttingDown, retryAfter: time.Second,
 			message: "the host is shutting down; connect again in a while"}
 	case len(s.streams)+s.shaking >= s.o.Sessions.MaxSessions():
 		return &refusal{status: http.StatusServiceUnavailable, code: "too_many_streams", retryAfter: 10 * time.Second,

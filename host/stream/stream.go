@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/auricle-dev/auricle/host/conversation"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // endTimeout bounds how long end waits for the apps.
@@ -47,7 +48,7 @@ func newStream(s *Server, c *websocket.Conn) *stream {
 	st.out.init(c, s.o.Config.OutputQueueBytes, s.metrics.queuedBytes, func() {
 		st.wg.Go(st.write) // ends when it has written all that waits, or can't write; run waits for it
 	})
-	st.gaps.init(s.clock, func(g Gap) { st.send(&g) })
+	st.gaps.init(s.clock, func(g wire.Gap) { st.send(&g) })
 	return st
 }
 
@@ -93,7 +94,7 @@ func (st *stream) run() {
 func (st *stream) rescue(doing string) {
 	if p := recover(); p != nil {
 		st.log().Error("panic in a stream", "doing", doing, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		st.fail(CloseInternal, "internal", "the host failed while "+doing+"; it has been logged", nil)
+		st.fail(wire.CloseInternal, wire.CodeInternal, "the host failed while "+doing+"; it has been logged", nil)
 	}
 }
 
@@ -103,7 +104,7 @@ func (st *stream) write() {
 	defer func() {
 		if p := recover(); p != nil {
 			st.log().Error("panic in a stream", "doing", "writing", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			st.out.end(CloseInternal)
+			st.out.end(wire.CloseInternal)
 			st.conn.Close() // the reader notices
 		}
 	}()
@@ -114,9 +115,9 @@ func (st *stream) write() {
 		}
 		if err := st.put(f); err != nil {
 			st.log().Debug("writing to a client", "error", err)
-			lost := CloseCode{}
+			lost := wire.CloseCode{}
 			if isTimeout(err) {
-				lost = CloseSlowReader
+				lost = wire.CloseSlowReader
 			}
 			st.out.end(lost)
 			st.conn.Close() // the reader notices
@@ -125,7 +126,7 @@ func (st *stream) write() {
 		if f.kind == websocket.CloseMessage {
 			// The reader takes what the client still sends, until it closes
 			// too or its time is over.
-			st.out.end(CloseCode{})
+			st.out.end(wire.CloseCode{})
 			st.closeSent()
 			return
 		}
@@ -186,7 +187,7 @@ func (st *stream) message(ctx context.Context, kind int, r io.Reader) error {
 	b, err := readMessage(r, buf, st.server.o.Config.MaxMessageBytes)
 	st.server.metrics.received.Add(float64(len(b)))
 	if errors.Is(err, errTooLarge) {
-		st.fail(CloseLimitReached, "message_too_large", fmt.Sprintf("a message is larger than %d bytes (limits.message_bytes); send smaller ones", st.server.o.Config.MaxMessageBytes), nil)
+		st.fail(wire.CloseMessageTooLarge, wire.CodeMessageTooLarge, fmt.Sprintf("a message is larger than %d bytes (limits.message_bytes); send smaller ones", st.server.o.Config.MaxMessageBytes), nil)
 		return nil
 	}
 	if err != nil {
@@ -229,23 +230,23 @@ func readMessage(r io.Reader, buf *[]byte, limit int64) ([]byte, error) {
 
 // shutdown has the stream closed because the host stops.
 func (st *stream) shutdown() {
-	st.out.close(CloseShuttingDown, &Closing{Code: "shutting_down", RetryAfterMillis: st.server.retryAfter().Milliseconds(),
+	st.out.close(wire.CloseShuttingDown, &wire.Closing{Code: wire.CodeShuttingDown, RetryAfterMillis: st.server.retryAfter().Milliseconds(),
 		Message: "the host is shutting down; the conversation stays open: connect again in a while and resume the session"})
 }
 
 // fail tells the client what it did wrong and closes the stream.
-func (st *stream) fail(code CloseCode, name, message string, ref *Ref) {
-	if st.out.close(code, &Error{Code: name, Message: message, Fatal: true, Ref: ref}) {
+func (st *stream) fail(code wire.CloseCode, name, message string, ref *wire.Ref) {
+	if st.out.close(code, &wire.Error{Code: name, Message: message, Fatal: true, Ref: ref}) {
 		st.server.metrics.refused.WithLabelValues(name).Inc()
 	}
 }
 
 // send queues m for the client.
-func (st *stream) send(m Message) {
+func (st *stream) send(m wire.Message) {
 	if st.out.isClosing() {
 		return // before the work of encoding it
 	}
-	b, err := Encode(m)
+	b, err := wire.Encode(m)
 	if err != nil {
 		// An app's data that is no JSON would have been refused long before.
 		st.log().Error("a message can't be sent", "error", err)

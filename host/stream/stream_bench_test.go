@@ -9,7 +9,7 @@ import (
 
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/conversation"
-	"github.com/auricle-dev/auricle/host/stream"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // BenchmarkDiscardedAudio reads 100 ms frames of 16 kHz audio from a real
@@ -19,7 +19,7 @@ func BenchmarkDiscardedAudio(b *testing.B) {
 	r := newRig(b, rigOptions{})
 	w, _ := r.start()
 	w.audio(2)
-	w.conversation(conversation.StateOpen)
+	w.conversation(wire.StateOpen)
 	go func() { // ends with the connection
 		for {
 			if _, _, err := w.NextReader(); err != nil {
@@ -60,13 +60,13 @@ func BenchmarkIdleStream(b *testing.B) {
 			return runtime.NumGoroutine()
 		}
 		g0 := measure(&before)
-		ws := make([]*wire, streams)
+		ws := make([]*client, streams)
 		for i := range ws {
 			ws[i] = r.dial()
 		}
 		for _, w := range ws {
-			w.send(&stream.Start{UID: "ada", Audio: pcm16k})
-			read[*stream.Ready](w)
+			w.send(&wire.Start{UID: "ada", Audio: pcm16k})
+			read[*wire.Ready](w)
 		}
 		g1 := measure(&after)
 		b.ReportMetric(float64(int64(after.HeapAlloc+after.StackInuse)-int64(before.HeapAlloc+before.StackInuse))/streams, "heap+stack-B/stream-and-client")

@@ -13,11 +13,10 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/conversation"
-	"github.com/auricle-dev/auricle/host/stream"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 func TestAConversationFromStartToEnd(t *testing.T) {
@@ -26,97 +25,97 @@ func TestAConversationFromStartToEnd(t *testing.T) {
 	if ready.Audio != "discarded" || !strings.HasPrefix(ready.Session, "s_") || !strings.HasPrefix(ready.Conversation, "c_") {
 		t.Errorf("ready: got %+v", ready)
 	}
-	if want := (stream.Limits{MessageBytes: 1 << 20, OutputQueueBytes: 1 << 20, SegmentTextBytes: 16 << 10, SegmentsPerMessage: 1000, SilenceMillis: 120_000}); ready.Limits != want {
+	if want := (wire.Limits{MessageBytes: 1 << 20, OutputQueueBytes: 1 << 20, SegmentTextBytes: 16 << 10, SegmentsPerMessage: 1000, SilenceMillis: 120_000}); ready.Limits != want {
 		t.Errorf("limits: got %+v, want %+v", ready.Limits, want)
 	}
 	w.audio(3200)
 	w.say(1, "hello")
-	w.send(&stream.Keepalive{})
-	if c := w.conversation(conversation.StateOpen); c.ID != ready.Conversation {
+	w.send(&wire.Keepalive{})
+	if c := w.conversation(wire.StateOpen); c.ID != ready.Conversation {
 		t.Errorf("opened %s, want %s", c.ID, ready.Conversation)
 	}
-	if o := read[*stream.Output](w); string(o.Data) != `"hello"` || o.Event != "transcript" || o.Conversation != ready.Conversation {
+	if o := read[*wire.Output](w); string(o.Data) != `"hello"` || o.Event != "transcript" || o.Conversation != ready.Conversation {
 		t.Errorf("output: got %+v", o)
 	}
-	if a := read[*stream.Ack](w); *a != (stream.Ack{Seq: 1, AudioBytes: 3200}) {
+	if a := read[*wire.Ack](w); *a != (wire.Ack{Seq: 1, AudioBytes: 3200}) {
 		t.Errorf("ack: got %+v", a)
 	}
 
-	w.send(&stream.Finish{})
-	w.conversation(conversation.StateCompleting)
-	c := w.conversation(conversation.StateCompleted)
+	w.send(&wire.Finish{})
+	w.conversation(wire.StateCompleting)
+	c := w.conversation(wire.StateCompleted)
 	if c.ID != ready.Conversation || c.Conversation == nil || len(c.Conversation.Segments) != 1 || c.Conversation.AudioMillis != 100 || c.Conversation.Reason != event.ReasonFinish {
 		t.Errorf("completed: got %+v", c)
 	}
 	if stored := r.completed(); stored.ID != c.ID {
 		t.Errorf("stored %s", stored.ID)
 	}
-	if o := read[*stream.Output](w); o.Event != "conversation" {
+	if o := read[*wire.Output](w); o.Event != "conversation" {
 		t.Errorf("output: got %+v", o)
 	}
-	if next := w.conversation(conversation.StateOpen); next.ID == c.ID {
+	if next := w.conversation(wire.StateOpen); next.ID == c.ID {
 		t.Error("the next conversation has the same id")
 	}
 
 	w.say(2, "bye")
-	w.send(&stream.End{})
-	if c := w.conversation(conversation.StateCompleted); c.Conversation.Reason != event.ReasonEnd {
+	w.send(&wire.End{})
+	if c := w.conversation(wire.StateCompleted); c.Conversation.Reason != event.ReasonEnd {
 		t.Errorf("reason: got %s", c.Conversation.Reason)
 	}
 	code, last := w.closed()
-	if o, ok := last.(*stream.Output); code != 1000 || !ok || o.Event != "conversation" {
+	if o, ok := last.(*wire.Output); code != 1000 || !ok || o.Event != "conversation" {
 		t.Errorf("closed with %d after %+v; want 1000 after the conversation's output", code, last)
 	}
 }
 
 func TestWhatABadClientSendsIsNamedAndClosesItsStreamOnly(t *testing.T) {
-	start := func(w *wire) {
-		w.send(&stream.Start{UID: "ada", Audio: pcm16k})
-		read[*stream.Ready](w)
+	start := func(w *client) {
+		w.send(&wire.Start{UID: "ada", Audio: pcm16k})
+		read[*wire.Ready](w)
 	}
-	startWith := func(f audio.Format) func(w *wire) {
-		return func(w *wire) { w.send(&stream.Start{UID: "ada", Audio: &f}) }
+	startWith := func(f wire.Format) func(w *client) {
+		return func(w *client) { w.send(&wire.Start{UID: "ada", Audio: &f}) }
 	}
 	bad := []struct {
 		name  string
-		send  func(w *wire)
-		close stream.CloseCode
+		send  func(w *client)
+		close wire.CloseCode
 		code  string // of the error before the close
 		want  string // in its message
 	}{
-		{"binary before start", func(w *wire) { w.audio(320) }, stream.CloseBadMessage, "not_started", "send start first"},
-		{"transcript before start", func(w *wire) { w.say(1, "x") }, stream.CloseBadMessage, "not_started", "send start first"},
-		{"second start", func(w *wire) { start(w); w.send(&stream.Start{UID: "ada"}) }, stream.CloseBadMessage, "already_started", "another stream"},
-		{"unknown type", func(w *wire) { w.text(`{"type":"begin"}`) }, stream.CloseBadMessage, "unknown_type", `"begin"; send one of: start, transcript`},
-		{"no JSON", func(w *wire) { w.text(`hello`) }, stream.CloseBadMessage, "bad_json", "invalid character 'h'"},
-		{"truncated JSON", func(w *wire) { w.text(`{"type":"start"`) }, stream.CloseBadMessage, "bad_json", "unexpected end"},
-		{"two JSONs", func(w *wire) { w.text(`{"type":"end"} {"type":"end"}`) }, stream.CloseBadMessage, "bad_json", "after top-level value"},
-		{"not UTF-8", func(w *wire) { w.text("{\"type\":\"\xff\"}") }, stream.CloseBadMessage, "bad_json", "not UTF-8"},
-		{"wrong kind", func(w *wire) { w.text(`{"type":"start","uid":7}`) }, stream.CloseBadMessage, "bad_message", `uid is the number "7"; give a string`},
-		{"unknown field", func(w *wire) { w.text(`{"type":"start","user":"ada"}`) }, stream.CloseBadMessage, "bad_message", `no field "user"`},
-		{"no uid", func(w *wire) { w.text(`{"type":"start"}`) }, stream.CloseBadMessage, "bad_start", "no uid"},
-		{"uid with a space", func(w *wire) { w.send(&stream.Start{UID: "a b"}) }, stream.CloseBadMessage, "bad_start", "uid holds ' '"},
-		{"long uid", func(w *wire) { w.send(&stream.Start{UID: strings.Repeat("a", 129)}) }, stream.CloseBadMessage, "bad_start", "129 bytes"},
-		{"long metadata", func(w *wire) {
-			w.send(&stream.Start{UID: "a", Metadata: map[string]string{"k": strings.Repeat("v", 257)}})
-		}, stream.CloseBadMessage, "bad_start", "257"},
-		{"long language", func(w *wire) { w.send(&stream.Start{UID: "a", Language: strings.Repeat("x", 65)}) }, stream.CloseBadMessage, "bad_start", "language is 65 bytes"},
-		{"long source", func(w *wire) { w.send(&stream.Start{UID: "a", Source: strings.Repeat("x", 129)}) }, stream.CloseBadMessage, "bad_start", "source is 129 bytes"},
-		{"session that is not there", func(w *wire) { w.send(&stream.Start{UID: "ada", Session: "s_1"}) }, stream.CloseSessionExpired, "unknown_session", "without session"},
-		{"session that is no id", func(w *wire) { w.send(&stream.Start{UID: "ada", Session: "../*"}) }, stream.CloseSessionExpired, "unknown_session", "without session"},
-		{"long session", func(w *wire) { w.send(&stream.Start{UID: "ada", Session: strings.Repeat("s", 129)}) }, stream.CloseBadMessage, "bad_start", "129 bytes"},
-		{"rate 0", startWith(audio.Format{Codec: audio.PCM16, Channels: 1}), stream.CloseUnsupportedAudio, "unsupported_audio", "rate 0 is not supported; supported: 8000 to 48000"},
-		{"codec", startWith(audio.Format{Codec: "opus", Rate: 48000, Channels: 1}), stream.CloseUnsupportedAudio, "unsupported_audio", `codec "opus" is not supported; supported: pcm_s16le, pcm_mulaw`},
-		{"channels", startWith(audio.Format{Codec: audio.PCM16, Rate: 48000, Channels: 3}), stream.CloseUnsupportedAudio, "unsupported_audio", "channels 3"},
-		{"JSON of 10 MB", func(w *wire) {
+		{"binary before start", func(w *client) { w.audio(320) }, wire.CloseBadMessage, "not_started", "send start first"},
+		{"transcript before start", func(w *client) { w.say(1, "x") }, wire.CloseBadMessage, "not_started", "send start first"},
+		{"second start", func(w *client) { start(w); w.send(&wire.Start{UID: "ada"}) }, wire.CloseBadMessage, "already_started", "another stream"},
+		{"unknown type", func(w *client) { w.text(`{"type":"begin"}`) }, wire.CloseBadMessage, "unknown_type", `"begin"; send one of: start, transcript`},
+		{"no JSON", func(w *client) { w.text(`hello`) }, wire.CloseBadMessage, "bad_json", "invalid character 'h'"},
+		{"truncated JSON", func(w *client) { w.text(`{"type":"start"`) }, wire.CloseBadMessage, "bad_json", "unexpected end"},
+		{"two JSONs", func(w *client) { w.text(`{"type":"end"} {"type":"end"}`) }, wire.CloseBadMessage, "bad_json", "after top-level value"},
+		{"not UTF-8", func(w *client) { w.text("{\"type\":\"\xff\"}") }, wire.CloseBadMessage, "bad_json", "not UTF-8"},
+		{"wrong kind", func(w *client) { w.text(`{"type":"start","uid":7}`) }, wire.CloseBadMessage, "bad_message", `uid is the number "7"; give a string`},
+		{"unknown field", func(w *client) { w.text(`{"type":"start","user":"ada"}`) }, wire.CloseBadMessage, "bad_message", `no field "user"`},
+		{"no uid", func(w *client) { w.text(`{"type":"start"}`) }, wire.CloseBadMessage, "bad_start", "no uid"},
+		{"uid with a space", func(w *client) { w.send(&wire.Start{UID: "a b"}) }, wire.CloseBadMessage, "bad_start", "uid holds ' '"},
+		{"long uid", func(w *client) { w.send(&wire.Start{UID: strings.Repeat("a", 129)}) }, wire.CloseBadMessage, "bad_start", "129 bytes"},
+		{"long metadata", func(w *client) {
+			w.send(&wire.Start{UID: "a", Metadata: map[string]string{"k": strings.Repeat("v", 257)}})
+		}, wire.CloseBadMessage, "bad_start", "257"},
+		{"long language", func(w *client) { w.send(&wire.Start{UID: "a", Language: strings.Repeat("x", 65)}) }, wire.CloseBadMessage, "bad_start", "language is 65 bytes"},
+		{"long source", func(w *client) { w.send(&wire.Start{UID: "a", Source: strings.Repeat("x", 129)}) }, wire.CloseBadMessage, "bad_start", "source is 129 bytes"},
+		{"session that is not there", func(w *client) { w.send(&wire.Start{UID: "ada", Session: "s_1"}) }, wire.CloseSessionExpired, "unknown_session", "without session"},
+		{"session that is no id", func(w *client) { w.send(&wire.Start{UID: "ada", Session: "../*"}) }, wire.CloseSessionExpired, "unknown_session", "without session"},
+		{"long session", func(w *client) { w.send(&wire.Start{UID: "ada", Session: strings.Repeat("s", 129)}) }, wire.CloseBadMessage, "bad_start", "129 bytes"},
+		{"rate 0", startWith(wire.Format{Codec: wire.PCM16, Channels: 1}), wire.CloseUnsupportedAudio, "unsupported_audio", "rate 0 is not supported; supported: 8000 to 48000"},
+		{"codec", startWith(wire.Format{Codec: "opus", Rate: 48000, Channels: 1}), wire.CloseUnsupportedAudio, "unsupported_audio", `codec "opus" is not supported; supported: pcm_s16le, pcm_mulaw`},
+		{"channels", startWith(wire.Format{Codec: wire.PCM16, Rate: 48000, Channels: 3}), wire.CloseUnsupportedAudio, "unsupported_audio", "channels 3"},
+		{"JSON of 10 MB", func(w *client) {
 			// What is beyond the limit may be cut off while it is written.
 			_ = w.WriteMessage(websocket.TextMessage, []byte(`{"type":"`+strings.Repeat("x", 10<<20)+`"}`))
-		}, stream.CloseLimitReached, "message_too_large", "1048576 bytes"},
-		{"frame above the limit", func(w *wire) {
+		}, wire.CloseLimitReached, "message_too_large", "1048576 bytes"},
+		{"frame above the limit", func(w *client) {
 			start(w)
 			_ = w.WriteMessage(websocket.BinaryMessage, make([]byte, 1<<20+1))
-		}, stream.CloseLimitReached, "message_too_large", "1048576 bytes"},
-		{"fragments above the limit", func(w *wire) {
+		}, wire.CloseLimitReached, "message_too_large", "1048576 bytes"},
+		{"fragments above the limit", func(w *client) {
 			start(w)
 			frames, err := w.NextWriter(websocket.BinaryMessage)
 			for range 1 << 11 {
@@ -124,7 +123,7 @@ func TestWhatABadClientSendsIsNamedAndClosesItsStreamOnly(t *testing.T) {
 					_, err = frames.Write(make([]byte, 1<<10))
 				}
 			}
-		}, stream.CloseLimitReached, "message_too_large", "1048576 bytes"},
+		}, wire.CloseLimitReached, "message_too_large", "1048576 bytes"},
 	}
 	r := newRig(t, rigOptions{})
 	bystander, _ := r.start()
@@ -137,14 +136,14 @@ func TestWhatABadClientSendsIsNamedAndClosesItsStreamOnly(t *testing.T) {
 			if code != b.close.Code {
 				t.Errorf("closed with %d, want %d", code, b.close.Code)
 			}
-			e, ok := last.(*stream.Error)
+			e, ok := last.(*wire.Error)
 			if !ok || e.Code != b.code || !e.Fatal || !strings.Contains(e.Message, b.want) {
 				t.Errorf("last message: got %+v, want fatal error %s that says %q", last, b.code, b.want)
 			}
 		})
 	}
 	bystander.say(1, "still here")
-	if o := read[*stream.Output](bystander); string(o.Data) != `"still here"` {
+	if o := read[*wire.Output](bystander); string(o.Data) != `"still here"` {
 		t.Errorf("the bystander got %+v", o)
 	}
 }
@@ -156,18 +155,18 @@ func TestABadValueIsRefusedByNameAndTheStreamGoesOn(t *testing.T) {
 		name string
 		send func()
 		code string
-		ref  stream.Ref
+		ref  wire.Ref
 	}{
-		{"finish with nothing said", func() { w.send(&stream.Finish{}) }, "empty_conversation", stream.Ref{Type: "finish"}},
-		{"half a sample", func() { w.audio(321) }, "half_sample", stream.Ref{Type: "audio"}},
-		{"seq 0", func() { w.text(`{"type":"transcript","seq":0,"segments":[]}`) }, "bad_seq", stream.Ref{Type: "transcript"}},
-		{"no segments", func() { w.text(`{"type":"transcript","seq":7,"segments":[]}`) }, "bad_segment", stream.Ref{Seq: 7}},
+		{"finish with nothing said", func() { w.send(&wire.Finish{}) }, "empty_conversation", wire.Ref{Type: "finish"}},
+		{"half a sample", func() { w.audio(321) }, "half_sample", wire.Ref{Type: "audio"}},
+		{"seq 0", func() { w.text(`{"type":"transcript","seq":0,"segments":[]}`) }, "bad_seq", wire.Ref{Type: "transcript"}},
+		{"no segments", func() { w.text(`{"type":"transcript","seq":7,"segments":[]}`) }, "bad_segment", wire.Ref{Seq: 7}},
 		{"end before start", func() {
 			w.text(`{"type":"transcript","seq":8,"segments":[{"id":"a","text":"x","start":2,"end":1}]}`)
-		}, "bad_segment", stream.Ref{Seq: 8}},
+		}, "bad_segment", wire.Ref{Seq: 8}},
 	} {
 		b.send()
-		e := read[*stream.Error](w)
+		e := read[*wire.Error](w)
 		if e.Code != b.code || e.Fatal || e.Ref == nil || *e.Ref != b.ref {
 			t.Errorf("%s: got %+v with ref %+v, want %s of %+v", b.name, e, e.Ref, b.code, b.ref)
 		}
@@ -175,7 +174,7 @@ func TestABadValueIsRefusedByNameAndTheStreamGoesOn(t *testing.T) {
 	w.audio(0)
 	w.audio(320)
 	w.say(9, "fine")
-	if a := read[*stream.Ack](w); a.AudioBytes != 320 || a.Seq != 9 {
+	if a := read[*wire.Ack](w); a.AudioBytes != 320 || a.Seq != 9 {
 		t.Errorf("ack: got %+v, want what was not refused", a)
 	}
 }
@@ -193,10 +192,10 @@ func TestAFloodOfRefusedAudioIsNoFloodOfErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := m.(*stream.Error); ok {
+		if _, ok := m.(*wire.Error); ok {
 			errs++
 		}
-		if _, ok := m.(*stream.Output); ok {
+		if _, ok := m.(*wire.Output); ok {
 			break
 		}
 	}
@@ -209,20 +208,20 @@ func TestWhatFollowsEndIsRefusedOnce(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	w, _ := r.start()
 	w.say(1, "hello")
-	read[*stream.Ack](w)
+	read[*wire.Ack](w)
 	gate := make(chan struct{})
 	r.store.set(gate, nil)
-	w.send(&stream.End{})
-	w.send(&stream.End{})
+	w.send(&wire.End{})
+	w.send(&wire.End{})
 	w.audio(320)
 	w.say(2, "more")
-	if e := read[*stream.Error](w); e.Code != "after_end" || e.Fatal {
+	if e := read[*wire.Error](w); e.Code != "after_end" || e.Fatal {
 		t.Errorf("got %+v", e)
 	}
 	close(gate)
 	for {
 		m, err := w.next()
-		if e, ok := m.(*stream.Error); ok {
+		if e, ok := m.(*wire.Error); ok {
 			t.Errorf("told again: %+v", e)
 		}
 		if err != nil {
@@ -243,13 +242,13 @@ func TestAClientThatNeverReadsIsClosedAndOthersDoNotNotice(t *testing.T) {
 	<-r.flooded
 	begin := time.Now()
 	bystander.say(1, "hello")
-	read[*stream.Output](bystander)
+	read[*wire.Output](bystander)
 	if d := time.Since(begin); d > time.Second {
 		t.Errorf("the bystander waited %v", d)
 	}
 	// Once it reads, it learns why.
 	code, last := w.closed()
-	if c, ok := last.(*stream.Closing); code != 4008 || !ok || c.Code != "slow_reader" {
+	if c, ok := last.(*wire.Closing); code != 4008 || !ok || c.Code != "slow_reader" {
 		t.Errorf("closed with %d after %+v", code, last)
 	}
 	if c := r.store.completed; len(c) != 0 {
@@ -272,7 +271,7 @@ func TestAStreamThatVanishesCompletesItsConversationAfterTheGrace(t *testing.T) 
 	r := newRig(t, rigOptions{conversation: conversation.Options{Grace: 50 * time.Millisecond}})
 	w, _ := r.start()
 	w.say(1, "hello")
-	read[*stream.Ack](w)
+	read[*wire.Ack](w)
 	w.NetConn().(*net.TCPConn).SetLinger(0) // a reset, as of a machine that is gone
 	w.NetConn().Close()
 	if c := r.completed(); c.Reason != event.ReasonLost || len(c.Segments) != 1 {
@@ -285,7 +284,7 @@ func TestAClientsCloseIsAnsweredAndItsConversationIsLost(t *testing.T) {
 	r := newRig(t, rigOptions{conversation: conversation.Options{Grace: time.Millisecond}})
 	w, _ := r.start()
 	w.say(1, "hello")
-	read[*stream.Ack](w)
+	read[*wire.Ack](w)
 	if err := w.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1001, "going"), time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
@@ -305,12 +304,12 @@ func TestASlowStoreDoesNotStopReading(t *testing.T) {
 	r.store.set(gate, nil)
 	for i := range uint64(50) {
 		w.say(i+1, fmt.Sprint(i))
-		if o := read[*stream.Output](w); string(o.Data) != fmt.Sprintf(`"%d"`, i) { // apps have it all the same
+		if o := read[*wire.Output](w); string(o.Data) != fmt.Sprintf(`"%d"`, i) { // apps have it all the same
 			t.Fatalf("got %+v", o)
 		}
 	}
 	close(gate)
-	for a := read[*stream.Ack](w); a.Seq != 50; a = read[*stream.Ack](w) {
+	for a := read[*wire.Ack](w); a.Seq != 50; a = read[*wire.Ack](w) {
 	}
 }
 
@@ -319,13 +318,13 @@ func TestAFailingStoreIsToldAndTheStreamGoesOn(t *testing.T) {
 	w, _ := r.start()
 	r.store.set(nil, errors.New("disk full"))
 	w.say(1, "hello")
-	if e := read[*stream.Error](w); e.Code != "store_unavailable" || e.Fatal || e.Ref != nil {
+	if e := read[*wire.Error](w); e.Code != "store_unavailable" || e.Fatal || e.Ref != nil {
 		t.Errorf("got %+v", e)
 	}
 	w.say(2, "you")
-	read[*stream.Output](w)
+	read[*wire.Output](w)
 	r.store.set(nil, nil)
-	for a := read[*stream.Ack](w); a.Seq != 2; a = read[*stream.Ack](w) {
+	for a := read[*wire.Ack](w); a.Seq != 2; a = read[*wire.Ack](w) {
 	}
 }
 
@@ -338,10 +337,10 @@ func TestTwoSessionsOfOneUserAreApart(t *testing.T) {
 	}
 	a.say(1, "of a")
 	b.say(1, "of b")
-	if o := read[*stream.Output](b); string(o.Data) != `"of b"` {
+	if o := read[*wire.Output](b); string(o.Data) != `"of b"` {
 		t.Errorf("b got %s", o.Data)
 	}
-	if o := read[*stream.Output](a); string(o.Data) != `"of a"` {
+	if o := read[*wire.Output](a); string(o.Data) != `"of a"` {
 		t.Errorf("a got %s", o.Data)
 	}
 }
@@ -349,9 +348,9 @@ func TestTwoSessionsOfOneUserAreApart(t *testing.T) {
 func TestACompletedConversationThatIsTooLargeIsNamedOnly(t *testing.T) {
 	r := newRig(t, rigOptions{config: config.Stream{OutputQueueBytes: 16 << 10}})
 	w, _ := r.start()
-	w.send(&stream.Transcript{Seq: 1, Segments: []event.Segment{{ID: "a", Text: strings.Repeat("x", 9<<10)}}})
-	w.send(&stream.Finish{})
-	if c := w.conversation(conversation.StateCompleted); !c.Omitted || c.Conversation != nil {
+	w.send(&wire.Transcript{Seq: 1, Segments: []event.Segment{{ID: "a", Text: strings.Repeat("x", 9<<10)}}})
+	w.send(&wire.Finish{})
+	if c := w.conversation(wire.StateCompleted); !c.Omitted || c.Conversation != nil {
 		t.Errorf("got %+v", c)
 	}
 }
@@ -362,11 +361,11 @@ func TestAPanicClosesTheStreamWith1011(t *testing.T) {
 	w, _ := r.start()
 	w.say(1, "panic")
 	code, last := w.closed()
-	if e, ok := last.(*stream.Error); code != 1011 || !ok || e.Code != "internal" {
+	if e, ok := last.(*wire.Error); code != 1011 || !ok || e.Code != "internal" {
 		t.Errorf("closed with %d after %+v", code, last)
 	}
 	bystander.say(1, "hello")
-	read[*stream.Output](bystander)
+	read[*wire.Output](bystander)
 }
 
 func TestAFrameThatIsNotMaskedIsAProtocolError(t *testing.T) {
@@ -385,12 +384,12 @@ func TestShutdownTellsEachClient(t *testing.T) {
 	started, _ := r.start()
 	early := r.dial() // has not sent start yet
 	started.say(1, "hello")
-	read[*stream.Ack](started)
+	read[*wire.Ack](started)
 	done := make(chan error)
 	go func() { done <- r.server.Shutdown(t.Context()) }()
-	for _, w := range []*wire{started, early} {
+	for _, w := range []*client{started, early} {
 		code, last := w.closed()
-		if c, ok := last.(*stream.Closing); code != 4001 || !ok || c.Code != "shutting_down" || c.RetryAfterMillis <= 0 {
+		if c, ok := last.(*wire.Closing); code != 4001 || !ok || c.Code != "shutting_down" || c.RetryAfterMillis <= 0 {
 			t.Errorf("closed with %d after %+v", code, last)
 		}
 	}
@@ -405,7 +404,7 @@ func TestShutdownTellsEachClient(t *testing.T) {
 func TestClientsAreAskedToComeBackAtDifferentTimes(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	const streams = 16
-	ws := make([]*wire, streams)
+	ws := make([]*client, streams)
 	for i := range ws {
 		ws[i] = r.dial()
 	}
@@ -413,7 +412,7 @@ func TestClientsAreAskedToComeBackAtDifferentTimes(t *testing.T) {
 	at := map[int64]bool{}
 	for _, w := range ws {
 		_, last := w.closed()
-		c, ok := last.(*stream.Closing)
+		c, ok := last.(*wire.Closing)
 		if !ok || c.RetryAfterMillis < 500 || c.RetryAfterMillis > 3000 {
 			t.Fatalf("got %+v, want retry_after_ms within 500 to 3000", last)
 		}
@@ -442,14 +441,14 @@ func TestShutdownCutsWhatDoesNotClose(t *testing.T) {
 func TestBytesAndMessagesAreCounted(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	w, _ := r.start()
-	sent := len(encoded(t, &stream.Start{UID: "ada", Audio: pcm16k}))
+	sent := len(encoded(t, &wire.Start{UID: "ada", Audio: pcm16k}))
 	for range 3 {
 		w.audio(320)
 		sent += 320
 	}
 	w.say(1, "x")
-	sent += len(encoded(t, &stream.Transcript{Seq: 1, Segments: []event.Segment{{ID: "x", Text: "x", Start: 1, End: 1}}}))
-	read[*stream.Output](w)
+	sent += len(encoded(t, &wire.Transcript{Seq: 1, Segments: []event.Segment{{ID: "x", Text: "x", Start: 1, End: 1}}}))
+	read[*wire.Output](w)
 	if got := r.metric("auricle_stream_received_bytes_total"); got != float64(sent) {
 		t.Errorf("received: got %v bytes, want %d", got, sent)
 	}
@@ -458,9 +457,9 @@ func TestBytesAndMessagesAreCounted(t *testing.T) {
 	}
 }
 
-func encoded(t *testing.T, m stream.Message) []byte {
+func encoded(t *testing.T, m wire.Message) []byte {
 	t.Helper()
-	b, err := stream.Encode(m)
+	b, err := wire.Encode(m)
 	if err != nil {
 		t.Fatal(err)
 	}

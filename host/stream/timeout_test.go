@@ -9,7 +9,7 @@ import (
 
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/conversation"
-	"github.com/auricle-dev/auricle/host/stream"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // The tests here run in bubbles, over connections in memory: their time is
@@ -21,7 +21,7 @@ func TestAStreamThatNeverStartsIsClosedToTheNanosecond(t *testing.T) {
 		begin := time.Now()
 		w := r.dial()
 		code, last := w.closed()
-		if e, ok := last.(*stream.Error); code != 4502 || !ok || e.Code != "never_started" || !e.Fatal {
+		if e, ok := last.(*wire.Error); code != 4502 || !ok || e.Code != "never_started" || !e.Fatal {
 			t.Errorf("closed with %d after %+v", code, last)
 		}
 		if d := time.Since(begin); d != 10*time.Second {
@@ -35,11 +35,11 @@ func TestAStreamThatStartsInTimeStaysOpen(t *testing.T) {
 		r := newRig(t, rigOptions{pipe: true, config: config.Stream{StartTimeout: 10 * time.Second, PingInterval: time.Hour, PongTimeout: time.Hour}})
 		w := r.dial()
 		time.Sleep(10*time.Second - 1)
-		w.send(&stream.Start{UID: "ada"})
-		read[*stream.Ready](w)
+		w.send(&wire.Start{UID: "ada"})
+		read[*wire.Ready](w)
 		time.Sleep(time.Minute)
 		w.say(1, "hello")
-		read[*stream.Output](w)
+		read[*wire.Output](w)
 	})
 }
 
@@ -59,12 +59,12 @@ func TestPingsComeAndAMissingPongClosesToTheNanosecond(t *testing.T) {
 			}
 			return w.WriteControl(websocket.PongMessage, nil, time.Now().Add(time.Second))
 		})
-		var last stream.Message
+		var last wire.Message
 		for {
 			w.SetReadDeadline(time.Now().Add(time.Hour))
 			_, b, err := w.ReadMessage()
 			if err == nil {
-				if last, err = stream.DecodeHost(b); err != nil {
+				if last, err = wire.DecodeHost(b); err != nil {
 					t.Fatal(err)
 				}
 				continue
@@ -74,7 +74,7 @@ func TestPingsComeAndAMissingPongClosesToTheNanosecond(t *testing.T) {
 			}
 			break
 		}
-		if c, ok := last.(*stream.Closing); !ok || c.Code != "no_pong" {
+		if c, ok := last.(*wire.Closing); !ok || c.Code != "no_pong" {
 			t.Errorf("last message: got %+v", last)
 		}
 		if got, want := time.Since(begin), (3*20+40)*time.Second; got != want {
@@ -93,7 +93,7 @@ func TestAClientsPingIsAnswered(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.say(1, "hello")
-		read[*stream.Output](w)
+		read[*wire.Output](w)
 		if got != "there?" {
 			t.Errorf("got pong %q", got)
 		}
@@ -147,8 +147,8 @@ func TestGapsOfAnAppAreAddedUpToOneMessageASecond(t *testing.T) {
 				time.Sleep(10 * time.Millisecond)
 			}
 		}()
-		first, second := read[*stream.Gap](w), read[*stream.Gap](w)
-		if *first != (stream.Gap{App: "echo", Event: "audio", Bytes: 100, Reason: "buffer_full"}) {
+		first, second := read[*wire.Gap](w), read[*wire.Gap](w)
+		if *first != (wire.Gap{App: "echo", Event: "audio", Bytes: 100, Reason: "buffer_full"}) {
 			t.Errorf("first: got %+v", first)
 		}
 		if second.Bytes != 900 {
@@ -170,8 +170,8 @@ func TestGapsThatWaitAreToldBeforeAStreamEnds(t *testing.T) {
 			w.text(`{"type":"end"}`)
 		}()
 		begin := time.Now()
-		read[*stream.Gap](w)
-		read[*stream.Gap](w)
+		read[*wire.Gap](w)
+		read[*wire.Gap](w)
 		if code, _ := w.closed(); code != 1000 || time.Since(begin) != 0 {
 			t.Errorf("closed with %d after %v", code, time.Since(begin))
 		}

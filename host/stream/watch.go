@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/auricle-dev/auricle/host/clock"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // watch is what a stream's client must do in time, and when it is pinged: all
@@ -99,13 +100,13 @@ func (st *stream) onAlarm() {
 		w.alarm.Set(w.closeBy)
 		return
 	case due(w.startBy):
-		st.fail(CloseNeverStarted, "never_started", fmt.Sprintf("no start came within %v; send it as the first message", c.StartTimeout), nil)
+		st.fail(wire.CloseNeverStarted, wire.CodeNeverStarted, fmt.Sprintf("no start came within %v; send it as the first message", c.StartTimeout), nil)
 		return
 	case due(w.pongBy):
-		st.out.close(CloseNoPong, &Closing{Code: "no_pong", Message: fmt.Sprintf("no pong came within %v; answer pings, and connect again", c.PongTimeout)})
+		st.out.close(wire.CloseNoPong, &wire.Closing{Code: wire.CodeNoPong, Message: fmt.Sprintf("no pong came within %v; answer pings, and connect again", c.PongTimeout)})
 		return
 	case due(idleBy):
-		st.out.close(CloseIdle, &Closing{Code: "idle", Message: fmt.Sprintf("no message came within %v (limits.idle_ms); send keepalive while there is nothing else to send, and connect again when there is", c.IdleTimeout)})
+		st.out.close(wire.CloseIdle, &wire.Closing{Code: wire.CodeIdle, Message: fmt.Sprintf("no message came within %v (limits.idle_ms); send keepalive while there is nothing else to send, and connect again when there is", c.IdleTimeout)})
 		return
 	}
 	if due(w.pingAt) {

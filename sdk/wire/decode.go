@@ -1,4 +1,4 @@
-package stream
+package wire
 
 import (
 	"bytes"
@@ -10,20 +10,12 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/sdk/event"
-)
-
-// The codes of a MessageError.
-const (
-	CodeBadJSON     = "bad_json"     // not JSON, or not UTF-8
-	CodeUnknownType = "unknown_type" // no message of this type
-	CodeBadMessage  = "bad_message"  // a field is unknown, missing, given twice or of the wrong kind
 )
 
 // MessageError says why a text frame is no message of the protocol.
 type MessageError struct {
-	Code    string // one of the Code constants
+	Code    string // CodeBadJSON, CodeUnknownType or CodeBadMessage
 	Message string // names the field, says what to do; fit for the client
 	Type    string // the message's type, as far as it is known
 }
@@ -61,7 +53,7 @@ func DecodeClient(b []byte) (Message, error) {
 	case "keepalive":
 		m, err = &Keepalive{}, d.object("", nil)
 	default:
-		return nil, &MessageError{Code: CodeUnknownType, Type: t, Message: fmt.Sprintf("there is no message of type %s; send one of: %s", quote(t), strings.Join(clientTypes, ", "))}
+		return nil, &MessageError{Code: CodeUnknownType, Type: t, Message: fmt.Sprintf("there is no message of type %s; send one of: %s", quote(t), strings.Join(ClientTypes, ", "))}
 	}
 	if err != nil {
 		return nil, &MessageError{Code: CodeBadMessage, Type: t, Message: t + ": " + err.Error()}
@@ -98,7 +90,7 @@ func messageType(b []byte) (string, error) {
 			return "", err
 		}
 	}
-	return "", errors.New(`the message has no "type"; send one of: ` + strings.Join(clientTypes, ", "))
+	return "", errors.New(`the message has no "type"; send one of: ` + strings.Join(ClientTypes, ", "))
 }
 
 // decoder reads one message of valid JSON along its schema, so that nothing is
@@ -297,14 +289,12 @@ func (d decoder) start() (*Start, error) {
 	return m, err
 }
 
-func (d decoder) format(path string) (*audio.Format, error) {
-	f := new(audio.Format)
+func (d decoder) format(path string) (*Format, error) {
+	f := new(Format)
 	err := d.object(path, func(key, path string) (err error) {
 		switch key {
 		case "codec":
-			var c string
-			c, err = d.string(path)
-			f.Codec = audio.Codec(c)
+			f.Codec, err = d.string(path)
 		case "rate":
 			f.Rate, err = d.int(path)
 		case "channels":
@@ -317,12 +307,6 @@ func (d decoder) format(path string) (*audio.Format, error) {
 	return f, err
 }
 
-// maxMetadataEntries and maxMetadataBytes are the limits of start's metadata.
-const (
-	maxMetadataEntries = 16
-	maxMetadataBytes   = 256 // of a name, and of a value
-)
-
 func (d decoder) metadata(path string) (map[string]string, error) {
 	var m map[string]string
 	err := d.object(path, func(key, path string) error {
@@ -330,8 +314,8 @@ func (d decoder) metadata(path string) (map[string]string, error) {
 		if err != nil {
 			return err
 		}
-		if len(m) == maxMetadataEntries {
-			return fmt.Errorf("metadata has more than %d entries", maxMetadataEntries)
+		if len(m) == MaxMetadataEntries {
+			return fmt.Errorf("metadata has more than %d entries", MaxMetadataEntries)
 		}
 		if m == nil {
 			m = make(map[string]string)

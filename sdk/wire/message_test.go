@@ -1,4 +1,4 @@
-package stream_test
+package wire_test
 
 import (
 	"errors"
@@ -8,49 +8,48 @@ import (
 	"testing"
 	"time"
 
-	"github.com/auricle-dev/auricle/host/audio"
-	"github.com/auricle-dev/auricle/host/stream"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 // wireCases are messages and their text frames: what Encode writes, what the
 // decoders read, and seeds of the fuzz tests.
 var wireCases = []struct {
 	name    string
-	message stream.Message
+	message wire.Message
 	wire    string
 }{
-	{"start", &stream.Start{UID: "ada", Audio: &audio.Format{Codec: "pcm_mulaw", Rate: 8000, Channels: 2}, Language: "en", Source: "pendant", Metadata: map[string]string{"room": "3"}},
+	{"start", &wire.Start{UID: "ada", Audio: &wire.Format{Codec: "pcm_mulaw", Rate: 8000, Channels: 2}, Language: "en", Source: "pendant", Metadata: map[string]string{"room": "3"}},
 		`{"type":"start","uid":"ada","audio":{"codec":"pcm_mulaw","rate":8000,"channels":2},"language":"en","source":"pendant","metadata":{"room":"3"}}`},
-	{"start without audio", &stream.Start{UID: "ada"}, `{"type":"start","uid":"ada"}`},
-	{"start that resumes", &stream.Start{UID: "ada", Session: "s_1"}, `{"type":"start","uid":"ada","session":"s_1"}`},
-	{"transcript", &stream.Transcript{Seq: 7, Segments: []event.Segment{{ID: "1", Text: "Hi \"there\" ☺", Speaker: "A", IsUser: true, Start: 0.25, End: 1}}},
+	{"start without audio", &wire.Start{UID: "ada"}, `{"type":"start","uid":"ada"}`},
+	{"start that resumes", &wire.Start{UID: "ada", Session: "s_1"}, `{"type":"start","uid":"ada","session":"s_1"}`},
+	{"transcript", &wire.Transcript{Seq: 7, Segments: []event.Segment{{ID: "1", Text: "Hi \"there\" ☺", Speaker: "A", IsUser: true, Start: 0.25, End: 1}}},
 		`{"type":"transcript","seq":7,"segments":[{"id":"1","text":"Hi \"there\" ☺","speaker":"A","is_user":true,"start":0.25,"end":1}]}`},
-	{"finish", &stream.Finish{}, `{"type":"finish"}`},
-	{"end", &stream.End{}, `{"type":"end"}`},
-	{"keepalive", &stream.Keepalive{}, `{"type":"keepalive"}`},
-	{"ready", &stream.Ready{Session: "s_1", Conversation: "c_1", Audio: "discarded",
-		Apps:   []stream.App{{Name: "keywords", Version: "1.0.0", Capabilities: []event.Capability{"transcript", "notify"}}},
-		Limits: stream.Limits{MessageBytes: 1, OutputQueueBytes: 2, SegmentTextBytes: 3, SegmentsPerMessage: 4, SilenceMillis: 5}},
-		`{"type":"ready","session":"s_1","conversation":"c_1","audio":"discarded","apps":[{"name":"keywords","version":"1.0.0","capabilities":["transcript","notify"]}],"received":{"audio_bytes":0,"seq":0},"limits":{"message_bytes":1,"output_queue_bytes":2,"segment_text_bytes":3,"segments_per_message":4,"silence_ms":5}}`},
-	{"ack", &stream.Ack{Seq: 7, AudioBytes: 3200}, `{"type":"ack","seq":7,"audio_bytes":3200}`},
-	{"output", &stream.Output{Output: event.Output{App: "keywords", Conversation: "c_1", Event: "transcript", Invocation: "i_1", Kind: "notification", Data: []byte(`{"text":"Budget"}`), At: time.Unix(0, 0).UTC()}},
+	{"finish", &wire.Finish{}, `{"type":"finish"}`},
+	{"end", &wire.End{}, `{"type":"end"}`},
+	{"keepalive", &wire.Keepalive{}, `{"type":"keepalive"}`},
+	{"ready", &wire.Ready{Session: "s_1", Conversation: "c_1", Audio: "discarded",
+		Apps:   []wire.App{{Name: "keywords", Version: "1.0.0", Capabilities: []event.Capability{"transcript", "notify"}}},
+		Limits: wire.Limits{MessageBytes: 1, OutputQueueBytes: 2, SegmentTextBytes: 3, SegmentsPerMessage: 4, SilenceMillis: 5, AudioRate: 1.5, AudioBurstMillis: 6, IdleMillis: 7, StreamsPerUser: 8, Sessions: 9}},
+		`{"type":"ready","session":"s_1","conversation":"c_1","audio":"discarded","apps":[{"name":"keywords","version":"1.0.0","capabilities":["transcript","notify"]}],"received":{"audio_bytes":0,"seq":0},"limits":{"message_bytes":1,"output_queue_bytes":2,"segment_text_bytes":3,"segments_per_message":4,"silence_ms":5,"audio_rate":1.5,"audio_burst_ms":6,"idle_ms":7,"streams_per_user":8,"sessions":9}}`},
+	{"ack", &wire.Ack{Seq: 7, AudioBytes: 3200}, `{"type":"ack","seq":7,"audio_bytes":3200}`},
+	{"output", &wire.Output{Output: event.Output{App: "keywords", Conversation: "c_1", Event: "transcript", Invocation: "i_1", Kind: "notification", Data: []byte(`{"text":"Budget"}`), At: time.Unix(0, 0).UTC()}},
 		`{"type":"output","app":"keywords","conversation":"c_1","event":"transcript","invocation":"i_1","kind":"notification","data":{"text":"Budget"},"at":"1970-01-01T00:00:00Z"}`},
-	{"conversation", &stream.Conversation{ID: "c_1", State: "open"}, `{"type":"conversation","id":"c_1","state":"open"}`},
-	{"conversation, completed", &stream.Conversation{ID: "c_1", State: "completed", Conversation: &event.Conversation{ID: "c_1", Session: "s_1", UID: "ada", StartedAt: time.Unix(0, 0).UTC(), CompletedAt: time.Unix(60, 0).UTC(), Reason: "finish", Segments: []event.Segment{}}},
+	{"conversation", &wire.Conversation{ID: "c_1", State: "open"}, `{"type":"conversation","id":"c_1","state":"open"}`},
+	{"conversation, completed", &wire.Conversation{ID: "c_1", State: "completed", Conversation: &event.Conversation{ID: "c_1", Session: "s_1", UID: "ada", StartedAt: time.Unix(0, 0).UTC(), CompletedAt: time.Unix(60, 0).UTC(), Reason: "finish", Segments: []event.Segment{}}},
 		`{"type":"conversation","id":"c_1","state":"completed","conversation":{"id":"c_1","session":"s_1","uid":"ada","started_at":"1970-01-01T00:00:00Z","completed_at":"1970-01-01T00:01:00Z","reason":"finish","audio_ms":0,"segments":[]}}`},
-	{"conversation, too large", &stream.Conversation{ID: "c_1", State: "completed", Omitted: true}, `{"type":"conversation","id":"c_1","state":"completed","omitted":true}`},
-	{"gap", &stream.Gap{App: "loudness", Event: "audio", Bytes: 320, Reason: "buffer_full"}, `{"type":"gap","app":"loudness","event":"audio","bytes":320,"reason":"buffer_full"}`},
-	{"error about a seq", &stream.Error{Code: "bad_segment", Message: "no", Ref: &stream.Ref{Seq: 7}}, `{"type":"error","code":"bad_segment","message":"no","fatal":false,"ref":7}`},
-	{"error about a type", &stream.Error{Code: "bad_start", Message: "no", Fatal: true, Ref: &stream.Ref{Type: "start"}}, `{"type":"error","code":"bad_start","message":"no","fatal":true,"ref":"start"}`},
-	{"error about nothing", &stream.Error{Code: "store_unavailable", Message: "no"}, `{"type":"error","code":"store_unavailable","message":"no","fatal":false}`},
-	{"closing", &stream.Closing{Code: "shutting_down", Message: "bye", RetryAfterMillis: 1000}, `{"type":"closing","code":"shutting_down","message":"bye","retry_after_ms":1000}`},
+	{"conversation, too large", &wire.Conversation{ID: "c_1", State: "completed", Omitted: true}, `{"type":"conversation","id":"c_1","state":"completed","omitted":true}`},
+	{"gap", &wire.Gap{App: "loudness", Event: "audio", Bytes: 320, Reason: "buffer_full"}, `{"type":"gap","app":"loudness","event":"audio","bytes":320,"reason":"buffer_full"}`},
+	{"error about a seq", &wire.Error{Code: "bad_segment", Message: "no", Ref: &wire.Ref{Seq: 7}}, `{"type":"error","code":"bad_segment","message":"no","fatal":false,"ref":7}`},
+	{"error about a type", &wire.Error{Code: "bad_start", Message: "no", Fatal: true, Ref: &wire.Ref{Type: "start"}}, `{"type":"error","code":"bad_start","message":"no","fatal":true,"ref":"start"}`},
+	{"error about nothing", &wire.Error{Code: "store_unavailable", Message: "no"}, `{"type":"error","code":"store_unavailable","message":"no","fatal":false}`},
+	{"closing", &wire.Closing{Code: "shutting_down", Message: "bye", RetryAfterMillis: 1000}, `{"type":"closing","code":"shutting_down","message":"bye","retry_after_ms":1000}`},
 }
 
 // fromClient reports whether a client sends m.
-func fromClient(m stream.Message) bool {
+func fromClient(m wire.Message) bool {
 	switch m.(type) {
-	case *stream.Start, *stream.Transcript, *stream.Finish, *stream.End, *stream.Keepalive:
+	case *wire.Start, *wire.Transcript, *wire.Finish, *wire.End, *wire.Keepalive:
 		return true
 	}
 	return false
@@ -59,13 +58,13 @@ func fromClient(m stream.Message) bool {
 func TestMessagesOnTheWire(t *testing.T) {
 	for _, c := range wireCases {
 		t.Run(c.name, func(t *testing.T) {
-			b, err := stream.Encode(c.message)
+			b, err := wire.Encode(c.message)
 			if err != nil || string(b) != c.wire {
 				t.Errorf("Encode: got %s, %v\nwant %s", b, err, c.wire)
 			}
-			decode := stream.DecodeHost
+			decode := wire.DecodeHost
 			if fromClient(c.message) {
-				decode = stream.DecodeClient
+				decode = wire.DecodeClient
 			}
 			m, err := decode([]byte(c.wire))
 			if err != nil || !reflect.DeepEqual(m, c.message) {
@@ -114,8 +113,8 @@ var badWire = []struct{ name, wire, code, want string }{
 func TestBadMessagesAreNamed(t *testing.T) {
 	for _, b := range badWire {
 		t.Run(b.name, func(t *testing.T) {
-			m, err := stream.DecodeClient([]byte(b.wire))
-			var bad *stream.MessageError
+			m, err := wire.DecodeClient([]byte(b.wire))
+			var bad *wire.MessageError
 			if !errors.As(err, &bad) || bad.Code != b.code || !strings.Contains(bad.Message, b.want) {
 				t.Fatalf("got %+v, %v; want %s that says %q", m, err, b.code, b.want)
 			}
@@ -127,19 +126,19 @@ func TestBadMessagesAreNamed(t *testing.T) {
 }
 
 func TestTheTypeNeedNotComeFirst(t *testing.T) {
-	m, err := stream.DecodeClient([]byte(`{"metadata":{"type":"end"},"uid":"ada","type":"start"}`))
-	if s, ok := m.(*stream.Start); err != nil || !ok || s.Metadata["type"] != "end" {
+	m, err := wire.DecodeClient([]byte(`{"metadata":{"type":"end"},"uid":"ada","type":"start"}`))
+	if s, ok := m.(*wire.Start); err != nil || !ok || s.Metadata["type"] != "end" {
 		t.Errorf("got %+v, %v", m, err)
 	}
 }
 
 func TestAClientSkipsWhatItDoesNotKnow(t *testing.T) {
-	m, err := stream.DecodeHost([]byte(`{"type":"ack","seq":1,"audio_bytes":2,"new":{}}`))
-	if err != nil || *m.(*stream.Ack) != (stream.Ack{Seq: 1, AudioBytes: 2}) {
+	m, err := wire.DecodeHost([]byte(`{"type":"ack","seq":1,"audio_bytes":2,"new":{}}`))
+	if err != nil || *m.(*wire.Ack) != (wire.Ack{Seq: 1, AudioBytes: 2}) {
 		t.Errorf("got %+v, %v", m, err)
 	}
-	var unknown *stream.UnknownTypeError
-	if _, err := stream.DecodeHost([]byte(`{"type":"new"}`)); !errors.As(err, &unknown) || unknown.MessageType != "new" {
+	var unknown *wire.UnknownTypeError
+	if _, err := wire.DecodeHost([]byte(`{"type":"new"}`)); !errors.As(err, &unknown) || unknown.MessageType != "new" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -157,25 +156,25 @@ func FuzzDecodeClient(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		m, err := stream.DecodeClient(b)
+		m, err := wire.DecodeClient(b)
 		runtime.ReadMemStats(&after)
 		if took := after.TotalAlloc - before.TotalAlloc; took > 64<<10+100*uint64(len(b)) {
 			t.Errorf("decoding %d bytes took %d bytes", len(b), took)
 		}
 		if err != nil {
-			var bad *stream.MessageError
+			var bad *wire.MessageError
 			if !errors.As(err, &bad) || bad.Code == "" || bad.Message == "" {
 				t.Errorf("got the error %v", err)
 			}
 			return
 		}
-		wire, err := stream.Encode(m)
+		frame, err := wire.Encode(m)
 		if err != nil {
 			t.Fatalf("encoding %+v: %v", m, err)
 		}
-		again, err := stream.DecodeClient(wire)
+		again, err := wire.DecodeClient(frame)
 		if err != nil || !reflect.DeepEqual(m, again) {
-			t.Errorf("%s decoded to %+v, and that encoded as %s to %+v, %v", b, m, wire, again, err)
+			t.Errorf("%s decoded to %+v, and that encoded as %s to %+v, %v", b, m, frame, again, err)
 		}
 	})
 }
@@ -186,7 +185,7 @@ func FuzzDecodeHost(f *testing.F) {
 		f.Add([]byte(c.wire))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := stream.DecodeHost(b)
+		m, err := wire.DecodeHost(b)
 		if (m == nil) == (err == nil) {
 			t.Errorf("got %v, %v", m, err)
 		}

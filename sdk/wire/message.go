@@ -1,4 +1,4 @@
-package stream
+package wire
 
 import (
 	"bytes"
@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/auricle-dev/auricle/host/audio"
-	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
@@ -20,12 +18,37 @@ type Message interface {
 // Start is a client's first message, once: what it is going to send.
 type Start struct {
 	UID      string            `json:"uid"`                // 1 to 128 printable ASCII characters without spaces
-	Audio    *audio.Format     `json:"audio,omitempty"`    // nil: transcripts only
+	Audio    *Format           `json:"audio,omitempty"`    // nil: transcripts only
 	Session  string            `json:"session,omitempty"`  // to resume; left out begins a new one
 	Language string            `json:"language,omitempty"` // BCP 47; at most 64 bytes
 	Source   string            `json:"source,omitempty"`   // the device or program; at most 128 bytes
 	Metadata map[string]string `json:"metadata,omitempty"` // kept with the conversation; at most 16 entries of 256 bytes each side
 }
+
+// Format is how a client's audio is encoded. Channels are interleaved. Which
+// codecs and rates are taken is the host's affair; CloseUnsupportedAudio
+// refuses the others.
+type Format struct {
+	Codec    string `json:"codec"`    // PCM16 or MuLaw
+	Rate     int    `json:"rate"`     // samples a second of each channel; 8,000 to 48,000
+	Channels int    `json:"channels"` // 1 or 2
+}
+
+// The codecs that hosts take.
+const (
+	PCM16 = "pcm_s16le" // signed 16-bit little-endian PCM
+	MuLaw = "pcm_mulaw" // 8-bit mu-law, ITU-T G.711
+)
+
+// The bounds of what Start says.
+const (
+	MaxUIDBytes        = 128
+	MaxSessionBytes    = 128
+	MaxLanguageBytes   = 64
+	MaxSourceBytes     = 128
+	MaxMetadataEntries = 16
+	MaxMetadataBytes   = 256 // of a name, and of a value
+)
 
 // Transcript carries segments from the client's own speech-to-text. A segment
 // whose id is known replaces the earlier one.
@@ -42,7 +65,7 @@ type Finish struct{}
 // all that is due has been sent.
 type End struct{}
 
-// Keepalive does nothing but keep proxies from closing a silent stream.
+// Keepalive does nothing but keep proxies from closing a silent wire.
 type Keepalive struct{}
 
 // Ready answers Start.
@@ -77,6 +100,13 @@ type Limits struct {
 	SegmentTextBytes   int   `json:"segment_text_bytes"`   // beyond: bad_segment
 	SegmentsPerMessage int   `json:"segments_per_message"` // beyond: bad_segment
 	SilenceMillis      int64 `json:"silence_ms"`           // after which a conversation completes
+
+	// Where these are 0, or a host does not say, there is no such limit.
+	AudioRate        float64 `json:"audio_rate"`       // how fast audio may come on average, in times real time
+	AudioBurstMillis int64   `json:"audio_burst_ms"`   // of audio, that may come at once on top of AudioRate
+	IdleMillis       int64   `json:"idle_ms"`          // without any message, keepalive included, after which the stream is closed
+	StreamsPerUser   int     `json:"streams_per_user"` // that may be open at once
+	Sessions         int     `json:"sessions"`         // of the whole host
 }
 
 // Ack says what is safe: transcripts up to Seq are on synced disk, and
@@ -90,10 +120,20 @@ type Ack struct {
 // Output is something that an app made for this user.
 type Output struct{ event.Output }
 
+// State is a conversation's state, as clients are told it.
+type State string
+
+// The states, in the order in which a conversation goes through them.
+const (
+	StateOpen       State = "open"       // something was said
+	StateCompleting State = "completing" // nothing more is added; not on disk yet
+	StateCompleted  State = "completed"  // on synced disk
+)
+
 // Conversation tells of a conversation's life.
 type Conversation struct {
 	ID           string              `json:"id"`
-	State        conversation.State  `json:"state"`
+	State        State               `json:"state"`
 	Conversation *event.Conversation `json:"conversation,omitempty"` // whole, when State is completed
 	Omitted      bool                `json:"omitted,omitempty"`      // completed, but too large for this message, or while no stream was attached: GET /v1/conversations/{id}
 }
@@ -147,8 +187,8 @@ func (*Gap) Type() string          { return "gap" }
 func (*Error) Type() string        { return "error" }
 func (*Closing) Type() string      { return "closing" }
 
-// clientTypes lists what a client may send.
-var clientTypes = []string{"start", "transcript", "finish", "end", "keepalive"}
+// ClientTypes lists the types of the messages that a client may send.
+var ClientTypes = []string{"start", "transcript", "finish", "end", "keepalive"}
 
 // newHostMessage returns an empty message of a type that the host sends, nil
 // for any other.
