@@ -21,6 +21,11 @@ func (st *stream) audio(b []byte) {
 		return
 	}
 	st.server.metrics.messages["audio"].Inc()
+	if !st.pace.admit(time.Now(), len(b)) {
+		c := &st.server.o.Config
+		st.fail(wire.CloseAudioTooFast, wire.CodeAudioTooFast, fmt.Sprintf("audio came faster than %d times real time and %v at once (limits.audio_rate, limits.audio_burst_ms); send what was recorded before more slowly. What came before is taken: see audio_bytes of the last ack", c.AudioRate, c.AudioBurst), &wire.Ref{Type: "audio"})
+		return
+	}
 	if err := st.session.Audio(b); err != nil {
 		st.refused(err, "audio")
 	}
@@ -121,7 +126,12 @@ func (st *stream) start(ctx context.Context, m *wire.Start) {
 		st.shutdown()
 		return
 	case errors.Is(err, conversation.ErrTooManySessions):
-		st.fail(wire.CloseMessageTooLarge, wire.CodeTooManySessions, "the host has as many sessions as it may; start again in a while", ref)
+		st.server.metrics.refused.WithLabelValues(wire.CodeHostFull).Inc()
+		st.out.close(wire.CloseTryLater, &wire.Closing{Code: wire.CodeHostFull, RetryAfterMillis: st.server.retryAfter().Milliseconds(),
+			Message: "the host has as many sessions as it may (limits.sessions); connect again in a while"})
+		return
+	case errors.Is(err, conversation.ErrTooManyStreams):
+		st.fail(wire.CloseTooManyStreams, wire.CodeTooManyStreams, fmt.Sprintf("the user has %d streams, as many as allowed (limits.streams_per_user); end one of them, or resume its session", sessions.MaxPerUser()), ref)
 		return
 	case errors.Is(err, conversation.ErrUnknownSession):
 		st.fail(wire.CloseSessionExpired, wire.CodeUnknownSession, fmt.Sprintf("there is no session %+.64q of this uid to resume, or it is over; what it had said is kept. Start a new one, without session", m.Session), ref)
@@ -140,6 +150,7 @@ func (st *stream) start(ctx context.Context, m *wire.Start) {
 		return
 	}
 	st.session = session
+	st.pace = newPace(format, st.server.o.Config)
 	st.started()
 }
 
@@ -222,6 +233,11 @@ func (c client) Ready(r conversation.Ready) {
 			SegmentTextBytes:   conversation.MaxSegmentTextBytes,
 			SegmentsPerMessage: conversation.MaxSegments,
 			SilenceMillis:      o.Sessions.Silence().Milliseconds(),
+			AudioRate:          float64(o.Config.AudioRate),
+			AudioBurstMillis:   burstMillis(o.Config),
+			IdleMillis:         o.Config.IdleTimeout.Milliseconds(),
+			StreamsPerUser:     o.Sessions.MaxPerUser(),
+			Sessions:           o.Sessions.MaxSessions(),
 		},
 	})
 }

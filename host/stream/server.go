@@ -23,7 +23,7 @@ import (
 type Options struct {
 	// Config's zero values mean: messages of 1 MiB, an output queue of 1 MiB,
 	// start within 10 s, a ping every 20 s, a pong within 40 s, a message within
-	// 5 min.
+	// 5 min, audio however fast. How many streams there may be, Sessions says.
 	Config   config.Stream
 	Sessions *conversation.Sessions
 
@@ -153,7 +153,7 @@ func (s *Server) admit() *refusal {
 		return &refusal{status: http.StatusServiceUnavailable, code: wire.CodeShuttingDown, retryAfter: time.Second,
 			message: "the host is shutting down; connect again in a while"}
 	case len(s.streams)+s.shaking >= s.o.Sessions.MaxSessions():
-		return &refusal{status: http.StatusServiceUnavailable, code: "too_many_streams", retryAfter: 10 * time.Second,
+		return &refusal{status: http.StatusServiceUnavailable, code: wire.CodeHostFull, retryAfter: 10 * time.Second,
 			message: "the host has as many streams as it may; connect again in a while"}
 	}
 	s.shaking++

@@ -33,6 +33,7 @@ type stream struct {
 	out     outbox
 	watch   watch
 	gaps    gaps
+	pace    pace
 	session *conversation.Attachment // nil before start
 
 	ended      bool // end was received

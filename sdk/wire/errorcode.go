@@ -29,9 +29,9 @@ const (
 
 // The codes of a Closing, besides CodeStoreUnavailable.
 const (
-	CodeShuttingDown    = "shutting_down"     // the host stops, or hands over to another
-	CodeSlowReader      = "slow_reader"       // messages were not read fast enough
-	CodeNoPong          = "no_pong"           // pings were not answered
-	CodeIdle            = "idle"              // no message came for too long
-	CodeTooManySessions = "too_many_sessions" // the host is full
+	CodeShuttingDown = "shutting_down" // the host stops, or hands over to another
+	CodeSlowReader   = "slow_reader"   // messages were not read fast enough
+	CodeNoPong       = "no_pong"       // pings were not answered
+	CodeIdle         = "idle"          // no message came for too long
+	CodeHostFull     = "host_full"     // it has as many sessions as it may
 )
