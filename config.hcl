@@ -89,6 +89,28 @@ stream {
   # A client that answers no ping for this long is gone: its stream is closed.
   # 200ms to 2h and longer than ping_interval, default "40s".
   # pong_timeout = "40s"
+
+  # A client that sends no message for this long, not even keepalive, is closed;
+  # it may connect again when it has something to say.
+  # 1s to 24h, default "5m".
+  # idle_timeout = "5m"
+
+  # How fast a client may send audio on average, in times real time: clients send
+  # what they have recorded before they were connected. Faster closes the stream.
+  # 0 to 1000 times real time; 0 is no limit. Default 4.
+  # audio_rate = 4
+
+  # Audio that a client may send at once on top of that.
+  # 1s to 24h, default "5m".
+  # audio_burst = "5m"
+
+  # Streams of one user at once. 0 to 1000000 streams; 0 is no limit. Default 16.
+  # per_user = 16
+
+  # Sessions with a stream at once, of all users. Clients beyond it are asked to
+  # come back later. As many again may wait for a stream to resume them.
+  # 1 to 1000000 sessions, default 10000.
+  # sessions = 10000
 }
 
 # Audio is held only for sessions with an app that was granted "audio".

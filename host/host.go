@@ -331,14 +331,16 @@ func (h *Host) startWork(ctx context.Context, c config.Config, metrics prometheu
 		return fmt.Errorf("starting the jobs: %w", err)
 	}
 	h.sessions = conversation.New(conversation.Options{
-		Store:      h.store,
-		Dispatch:   conversation.DispatchTo(h.dispatch),
-		Jobs:       h.jobs,
-		HostID:     mo.ID,
-		Silence:    c.Conversation.Silence,
-		Grace:      c.Conversation.Grace,
-		Logger:     h.log.Named("conversation"),
-		Registerer: metrics,
+		Store:       h.store,
+		Dispatch:    conversation.DispatchTo(h.dispatch),
+		Jobs:        h.jobs,
+		HostID:      mo.ID,
+		Silence:     c.Conversation.Silence,
+		Grace:       c.Conversation.Grace,
+		MaxSessions: c.Stream.Sessions,
+		MaxPerUser:  c.Stream.PerUser,
+		Logger:      h.log.Named("conversation"),
+		Registerer:  metrics,
 	})
 	if err := h.members.Start(ctx); err != nil {
 		return fmt.Errorf("joining the hosts that share the store: %w", err)
@@ -486,7 +488,7 @@ func (h *Host) Ready() error {
 func (h *Host) Serve() error {
 	close(h.ready)
 	h.log.Info("serving", "address", h.Addr().String(), "apps", len(h.apps.All()))
-	err := h.http.Serve(h.listener)
+	err := h.http.Serve(stream.Listener(h.listener))
 	select {
 	case <-h.taken:
 		return nil

@@ -68,6 +68,11 @@ type Stream struct {
 	StartTimeout     time.Duration // how long a client may take to send start
 	PingInterval     time.Duration // time between two pings
 	PongTimeout      time.Duration // time without a pong after which the stream is closed; longer than PingInterval
+	IdleTimeout      time.Duration // time without a message after which the stream is closed
+	AudioRate        int           // times real time, as which audio may come on average; 0 is no limit
+	AudioBurst       time.Duration // of audio, that may come at once on top of that
+	PerUser          int           // streams of one user at once; 0 is no limit
+	Sessions         int           // with a stream at once, of all users
 }
 
 // Audio bounds the audio kept for apps that receive it.

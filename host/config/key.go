@@ -129,6 +129,26 @@ var keys = []Key{
 		Doc:  "No answer to pings for this long closes the stream with 4012. Longer than ping_interval.",
 		host: func(c *Config) any { return &c.Stream.PongTimeout },
 	}, {
+		Path: "stream.idle_timeout", Kind: Duration, Default: `"5m"`, Min: second, Max: 24 * hour,
+		Doc:  "No message for this long, keepalive included, closes the stream with 4010.",
+		host: func(c *Config) any { return &c.Stream.IdleTimeout },
+	}, {
+		Path: "stream.audio_rate", Kind: Whole, Unit: "times real time", Default: `4`, Min: 0, Max: 1000,
+		Doc:  "How fast a client may send audio on average, for what it has recorded before; faster closes its stream with 4507. 0 is no limit.",
+		host: func(c *Config) any { return &c.Stream.AudioRate },
+	}, {
+		Path: "stream.audio_burst", Kind: Duration, Default: `"5m"`, Min: second, Max: 24 * hour,
+		Doc:  "Audio that a client may send at once on top of audio_rate.",
+		host: func(c *Config) any { return &c.Stream.AudioBurst },
+	}, {
+		Path: "stream.per_user", Kind: Whole, Unit: "streams", Default: `16`, Min: 0, Max: 1_000_000,
+		Doc:  "Streams of one user at once; one more is refused with 4508. 0 is no limit.",
+		host: func(c *Config) any { return &c.Stream.PerUser },
+	}, {
+		Path: "stream.sessions", Kind: Whole, Unit: "sessions", Default: `10000`, Min: 1, Max: 1_000_000,
+		Doc:  "Sessions with a stream at once, of all users; clients beyond it are asked to come back later. As many again may wait for a stream to resume them.",
+		host: func(c *Config) any { return &c.Stream.Sessions },
+	}, {
 		Path: "audio.buffer", Kind: Size, Default: `"4MiB"`, Min: 64 * kib, Max: gib,
 		Doc:  "Audio of one session that may wait for the slowest app that receives it; beyond it the oldest is dropped, counted and told to the client. Without such an app nothing is buffered.",
 		host: func(c *Config) any { return &c.Audio.BufferBytes },

@@ -30,6 +30,7 @@ func TestDefaults(t *testing.T) {
 		Stream: config.Stream{
 			MaxMessageBytes: 1 << 20, OutputQueueBytes: 1 << 20,
 			StartTimeout: 10 * time.Second, PingInterval: 20 * time.Second, PongTimeout: 40 * time.Second,
+			IdleTimeout: 5 * time.Minute, AudioRate: 4, AudioBurst: 5 * time.Minute, PerUser: 16, Sessions: 10_000,
 		},
 		Audio:  config.Audio{BufferBytes: 4 << 20},
 		Jobs:   config.Jobs{Attempts: 5, Over: 10 * time.Minute},
@@ -65,6 +66,7 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 	at := func(line, column int) config.Pos { return config.Pos{File: path, Line: line, Column: column} }
 	settings := `{"words":["budget","größe"],"a/b~c":{"deep":[null,true,-0.5]},"big":12345678901234567890,` +
 		`"text":"two\nlines\n","true":1e-07,"escaped":"${not.a.variable} <&> \"q\"","nothing":{}}`
+	const apps = 69 // the line on which the app blocks begin
 	want := config.Config{
 		Listen: "[::1]:0", DataDir: "/var/lib/auricle", Drain: 0, LogLevel: "trace", LogJSON: true,
 		Pool:         config.Pool{Workers: 4, Queue: 1000, PerApp: 2},
@@ -72,6 +74,7 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 		Stream: config.Stream{
 			MaxMessageBytes: 65536, OutputQueueBytes: 2 << 20,
 			StartTimeout: 90 * time.Second, PingInterval: 1500 * time.Millisecond, PongTimeout: 3 * time.Second,
+			IdleTimeout: time.Minute, AudioRate: 10, AudioBurst: 90 * time.Second, PerUser: 3, Sessions: 500,
 		},
 		Audio:  config.Audio{BufferBytes: 64 << 10},
 		Jobs:   config.Jobs{Attempts: 3, Over: 30 * time.Second},
@@ -92,19 +95,19 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 			Settings: json.RawMessage(settings),
 			Limits:   config.AppLimits{Fuel: 50_000_000, Wall: 250 * time.Millisecond, MemoryBytes: 32 << 20},
 			Pos: config.AppPos{
-				Block: at(64, 1), Module: at(65, 12), SHA256: at(66, 12), Grant: at(67, 12), Users: at(68, 12), State: at(69, 12), Settings: at(70, 14),
-				Grants: []config.Pos{at(67, 13), at(67, 29)},
+				Block: at(apps, 1), Module: at(apps+1, 12), SHA256: at(apps+2, 12), Grant: at(apps+3, 12), Users: at(apps+4, 12), State: at(apps+5, 12), Settings: at(apps+6, 14),
+				Grants: []config.Pos{at(apps+3, 13), at(apps+3, 29)},
 				Setting: map[string]config.Pos{
-					"": at(70, 14), "/words": at(71, 17), "/words/0": at(71, 18), "/words/1": at(71, 28),
-					"/a~1b~0c": at(72, 17), "/a~1b~0c/deep": at(72, 26), "/a~1b~0c/deep/0": at(72, 27),
-					"/a~1b~0c/deep/1": at(72, 33), "/a~1b~0c/deep/2": at(72, 39),
-					"/big": at(73, 17), "/text": at(74, 17), "/true": at(78, 17), "/escaped": at(79, 17), "/nothing": at(80, 17),
+					"": at(apps+6, 14), "/words": at(apps+7, 17), "/words/0": at(apps+7, 18), "/words/1": at(apps+7, 28),
+					"/a~1b~0c": at(apps+8, 17), "/a~1b~0c/deep": at(apps+8, 26), "/a~1b~0c/deep/0": at(apps+8, 27),
+					"/a~1b~0c/deep/1": at(apps+8, 33), "/a~1b~0c/deep/2": at(apps+8, 39),
+					"/big": at(apps+9, 17), "/text": at(apps+10, 17), "/true": at(apps+14, 17), "/escaped": at(apps+15, 17), "/nothing": at(apps+16, 17),
 				},
 			},
 		}, {
 			Name: "bare", Module: "/opt/bare.wasm", Users: []string{"*"}, State: "fresh",
 			Pos: config.AppPos{
-				Block: at(90, 1), Module: at(90, 23), SHA256: at(90, 1), Grant: at(90, 1), Users: at(90, 1), State: at(90, 1), Settings: at(90, 1),
+				Block: at(apps+26, 1), Module: at(apps+26, 23), SHA256: at(apps+26, 1), Grant: at(apps+26, 1), Users: at(apps+26, 1), State: at(apps+26, 1), Settings: at(apps+26, 1),
 			},
 		}},
 	}

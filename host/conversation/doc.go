@@ -42,7 +42,8 @@
 // Concurrency: Sessions is safe for concurrent use. An Attachment's Audio,
 // Transcript, Finish, End and Detach belong to the goroutine that reads its
 // stream and wait for nothing; Wait does, in another. A journal goroutine exists
-// only while a session has something to write; Sessions.Close waits for it. A
+// only while a session has something to write; Sessions.Close waits for it. What
+// waits for its time does so on one clock, which Sessions.Close ends. A
 // panic in it lets go of the session, which is adopted again as after a crash. Client
 // and Dispatcher are called with the session's lock held and must not block;
 // from within such a call they may call back the functions in

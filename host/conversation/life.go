@@ -8,7 +8,7 @@ import (
 	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
-// The methods here are called with session.mu held, but for the timers' own
+// The methods here are called with session.mu held, but for the alarms' own
 // and those that say otherwise.
 
 // open makes the current conversation one in which something was said.
@@ -22,7 +22,7 @@ func (s *session) open(now time.Time) {
 	c.dated(c.head.StartedAt, now)
 	c.quietSince = now
 	s.owner.metrics.conversations.Inc()
-	s.armSilence(s.owner.o.Silence)
+	s.silenceAlarm.In(s.owner.o.Silence)
 	s.announce()
 }
 
@@ -58,9 +58,7 @@ func (s *session) begin(r event.Reason) {
 	c.sessionAudio = s.audioBytes
 	s.completing = append(s.completing, c)
 	s.current = s.newConversation(s.owner.ids.next("c_"))
-	if s.silenceTimer != nil {
-		s.silenceTimer.Stop()
-	}
+	s.silenceAlarm.Stop()
 	s.tell().Conversation(c.head.ID, wire.StateCompleting, nil)
 	if s.boxes.WantsAudio() {
 		s.boxes.EndAudio(c.head.ID)
@@ -82,21 +80,9 @@ func (c *conversation) samples(f *audio.Format) int64 {
 	return c.earlierAudioMillis*int64(f.Rate)/1000 + c.audioBytes/int64(f.FrameBytes())
 }
 
-// armSilence has the silence looked at after d.
-func (s *session) armSilence(d time.Duration) { arm(&s.silenceTimer, d, s.onSilence) }
-
-// arm has f called after d by a timer that is made when it is first needed.
-func arm(t **time.Timer, d time.Duration, f func()) {
-	if *t == nil {
-		*t = time.AfterFunc(d, f)
-		return
-	}
-	(*t).Reset(d)
-}
-
 // onSilence completes the conversation if nothing was said for long enough,
 // and otherwise looks again when that may be so: content only notes its time,
-// so that a frame of audio does not cost a timer.
+// so that a frame of audio sets no alarm.
 func (s *session) onSilence() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,11 +90,11 @@ func (s *session) onSilence() {
 		return
 	}
 	if left := s.owner.o.Silence - time.Since(s.current.quietSince); left > 0 {
-		s.armSilence(left)
+		s.silenceAlarm.In(left)
 		return
 	}
 	if !s.complete(event.ReasonSilence) {
-		s.armSilence(s.owner.o.Silence) // the store is behind; the conversation just stays open
+		s.silenceAlarm.In(s.owner.o.Silence) // the store is behind; the conversation just stays open
 	}
 }
 
@@ -117,10 +103,10 @@ func (s *session) onSilence() {
 func (s *session) await(grace time.Duration, r event.Reason) {
 	s.phase = phaseWaiting
 	s.lostAt, s.grace, s.lostReason = time.Now(), grace, r
-	arm(&s.graceTimer, grace, s.onGrace)
+	s.graceAlarm.In(grace)
 }
 
-// onGrace ends a session that waited in vain. A timer that has fired before a
+// onGrace ends a session that waited in vain. An alarm that has rung before a
 // stream resumed the session finds that there is time left.
 func (s *session) onGrace() {
 	s.mu.Lock()
@@ -129,7 +115,7 @@ func (s *session) onGrace() {
 		return
 	}
 	if left := s.grace - time.Since(s.lostAt); left > 0 {
-		s.graceTimer.Reset(left)
+		s.graceAlarm.In(left)
 		return
 	}
 	s.depart(s.lostReason)
@@ -148,7 +134,7 @@ func (s *session) giveUp() {
 // and closes when the store has it.
 func (s *session) depart(r event.Reason) {
 	s.phase = phaseLeaving
-	s.stopTimers()
+	s.stopAlarms()
 	if s.current.opened {
 		s.begin(r)
 	} else if s.current.revision != 0 {
@@ -168,7 +154,7 @@ func (s *session) handOff() {
 	}
 	s.phase = phaseLeaving
 	s.handingOff = true
-	s.stopTimers()
+	s.stopAlarms()
 	s.write()
 }
 
@@ -188,7 +174,7 @@ func (s *session) letGo(why string, tell func(Client)) {
 	s.phase = phaseLeaving
 	s.gone = true
 	s.held, s.handingOff, s.forgetting = false, false, false
-	s.stopTimers()
+	s.stopAlarms()
 	s.owner.remove(s) // who resumes the session looks into the store
 	s.owner.metrics.letGo.WithLabelValues(why).Inc()
 	if a := s.attached.Swap(nil); a != nil {
@@ -197,12 +183,9 @@ func (s *session) letGo(why string, tell func(Client)) {
 	s.closeIfDrained()
 }
 
-func (s *session) stopTimers() {
-	for _, t := range []*time.Timer{s.graceTimer, s.silenceTimer} {
-		if t != nil {
-			t.Stop()
-		}
-	}
+func (s *session) stopAlarms() {
+	s.graceAlarm.Stop()
+	s.silenceAlarm.Stop()
 }
 
 // closeIfDrained closes a leaving session when its journal has ended.
@@ -219,10 +202,8 @@ func (s *session) closeIfDrained() {
 		return
 	}
 	s.phase = phaseClosed
-	s.stopTimers()
-	if s.ackTimer != nil {
-		s.ackTimer.Stop()
-	}
+	s.stopAlarms()
+	s.ackAlarm.Stop()
 	open := len(s.completing) // what a journal that gave up has left
 	if s.current.opened {
 		open++
@@ -241,7 +222,7 @@ func (s *session) ackSoon() {
 		return
 	}
 	s.ackArmed = true
-	arm(&s.ackTimer, ackInterval, s.onAck)
+	s.ackAlarm.In(ackInterval)
 }
 
 func (s *session) onAck() {

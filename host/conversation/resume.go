@@ -141,11 +141,11 @@ func (m *Sessions) resumeStored(ctx context.Context, r StartRequest, c Client) (
 	if err := sameFormat(last.Audio, r.Audio); err != nil {
 		return nil, err
 	}
-	if err := m.admit(); err != nil {
+	if err := m.admit(r.UID); err != nil {
 		return nil, err
 	}
 	if err := m.claim(ctx, &last); err != nil {
-		m.dismiss()
+		m.dismiss(r.UID)
 		return nil, fmt.Errorf("taking over session %s: %w", r.Session, err)
 	}
 	s := m.restore(last)

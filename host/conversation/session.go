@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/clock"
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/auricle-dev/auricle/sdk/wire"
@@ -71,15 +72,15 @@ type session struct {
 	ackedSeq   uint64
 	ackedAudio int64 // bytes
 	ackArmed   bool
-	ackTimer   *time.Timer
+	ackAlarm   clock.Alarm
 
-	silenceTimer *time.Timer
+	silenceAlarm clock.Alarm
 
 	// While phaseWaiting.
 	lostAt     time.Time
 	grace      time.Duration
 	lostReason event.Reason // with which the conversation completes when the grace is over
-	graceTimer *time.Timer
+	graceAlarm clock.Alarm
 }
 
 // place is where a session counts.
@@ -99,6 +100,9 @@ type news struct {
 // conversation is for the caller to set.
 func (m *Sessions) newSession(id string, r StartRequest, restored bool) *session {
 	s := &session{owner: m, id: id, request: r, done: make(chan struct{}), drained: make(chan struct{})}
+	s.ackAlarm.Init(m.clock, s.onAck)
+	s.silenceAlarm.Init(m.clock, s.onSilence)
+	s.graceAlarm.Init(m.clock, s.onGrace)
 	so := dispatch.SessionOptions{UID: r.UID, ID: id, Language: r.Language, Recovered: restored, Deliver: s.deliver, Gap: s.gap}
 	if r.Audio != nil {
 		so.Rate = r.Audio.Rate
@@ -118,9 +122,7 @@ func (s *session) attach(c Client) *Attachment {
 	}
 	s.phase = phaseLive
 	s.storeDown = false // whoever is new has not been told
-	if s.graceTimer != nil {
-		s.graceTimer.Stop()
-	}
+	s.graceAlarm.Stop()
 	c.Ready(Ready{
 		Session: s.id, Conversation: s.current.head.ID, Audio: s.audience(), Apps: s.boxes.Apps(),
 		Seq: s.seq.last, AudioBytes: s.audioBytes,
@@ -142,8 +144,8 @@ func (s *session) catchUp() {
 	s.current.announced = false
 	if s.current.opened {
 		s.announce()
-		if s.silenceTimer == nil {
-			s.armSilence(s.owner.o.Silence - now.Sub(s.current.quietSince))
+		if !s.silenceAlarm.IsSet() {
+			s.silenceAlarm.Set(s.current.quietSince.Add(s.owner.o.Silence))
 		}
 	}
 	if s.ackedSeq > 0 || s.ackedAudio > 0 {

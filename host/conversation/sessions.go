@@ -14,11 +14,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/auricle-dev/auricle/host/audio"
+	"github.com/auricle-dev/auricle/host/clock"
 )
 
 // The errors of Sessions.Start, besides those of audio.Format.Check.
 var (
 	ErrClosed          = errors.New("the host is shutting down")
+	ErrTooManyStreams  = errors.New("the user has as many streams as allowed")
 	ErrTooManySessions = errors.New("the host has as many sessions as it may")
 
 	// ErrUnknownSession is for every session that can't be resumed: there is
@@ -43,6 +45,7 @@ type Options struct {
 	Grace   time.Duration // for which a session without a stream waits for one to resume it; 0 means 30 s
 
 	MaxSessions             int   // with a stream attached, and as many without that wait for one, or for the store; 0 means 10,000
+	MaxPerUser              int   // of one user's sessions, with a stream attached; 0: no limit
 	MaxConversationSegments int   // beyond, it completes with event.ReasonFull; 0 means 50,000
 	MaxConversationBytes    int64 // text, ids and overhead of its segments; likewise; 0 means 16 MiB
 	MaxCompleting           int   // conversations of one session that wait for the store; 0 means 4
@@ -66,6 +69,7 @@ type Sessions struct {
 	results *results
 	ids     ids
 	inHand  inHand
+	clock   *clock.Clock // of every session
 
 	ctx    context.Context // ends when Close or Flush gives up on the store
 	cancel context.CancelFunc
@@ -78,6 +82,7 @@ type Sessions struct {
 	sessions map[string]*session
 	taking   map[string]chan struct{} // sessions that are being taken from the store; closed when that is over
 	attached int                      // sessions with a stream, and those that are about to have one
+	users    map[string]int           // these, by user
 	waiting  *list.List               // *session that waits for a stream, longest first
 }
 
@@ -118,11 +123,13 @@ func New(o Options) *Sessions {
 		metrics:  m,
 		results:  newResults(o.Store, o.Logger, m),
 		ids:      ids{now: o.Now},
+		clock:    clock.New(),
 		ctx:      ctx,
 		cancel:   cancel,
 		closing:  make(chan struct{}),
 		sessions: make(map[string]*session),
 		taking:   make(map[string]chan struct{}),
+		users:    make(map[string]int),
 		waiting:  list.New(),
 	}
 }
@@ -132,6 +139,9 @@ func (m *Sessions) Silence() time.Duration { return m.o.Silence }
 
 // MaxSessions returns how many sessions may have a stream attached.
 func (m *Sessions) MaxSessions() int { return m.o.MaxSessions }
+
+// MaxPerUser returns how many of one user's may; 0 is no limit.
+func (m *Sessions) MaxPerUser() int { return m.o.MaxPerUser }
 
 // StartRequest says what a client wants to do. Its strings have been checked.
 type StartRequest struct {
@@ -156,7 +166,7 @@ func (m *Sessions) Len() int {
 // Start begins a session, or resumes one, that speaks to c. A session that is
 // resumed is taken from the stream that still has it, from the store if need
 // be, and so from another host. The errors are ErrClosed, ErrTooManySessions,
-// ErrUnknownSession, ErrFormatChanged, ctx's, those of audio.Format.Check, and
+// ErrTooManyStreams, ErrUnknownSession, ErrFormatChanged, ctx's, those of audio.Format.Check, and
 // the store's when it can't say whether there is such a session.
 func (m *Sessions) Start(ctx context.Context, r StartRequest, c Client) (*Attachment, error) {
 	if err := ctx.Err(); err != nil {
@@ -170,7 +180,7 @@ func (m *Sessions) Start(ctx context.Context, r StartRequest, c Client) (*Attach
 	if r.Session != "" {
 		return m.resume(ctx, r, c)
 	}
-	if err := m.admit(); err != nil {
+	if err := m.admit(r.UID); err != nil {
 		return nil, err
 	}
 	s := m.newSession(m.ids.next("s_"), r, false)
@@ -185,26 +195,46 @@ func (m *Sessions) Start(ctx context.Context, r StartRequest, c Client) (*Attach
 	return s.attach(c), nil
 }
 
-// admit counts a stream that is about to have a session; register or dismiss
-// must follow.
-func (m *Sessions) admit() error {
+// admit counts a user's stream that is about to have a session; register or
+// dismiss must follow.
+func (m *Sessions) admit(uid string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case m.closed:
 		return ErrClosed
-	case m.attached >= m.o.MaxSessions, len(m.sessions) >= 2*m.o.MaxSessions:
+	case len(m.sessions) >= 2*m.o.MaxSessions:
 		return ErrTooManySessions
 	}
+	return m.enter(uid)
+}
+
+// enter counts a user's stream, if there is room for it. mu is held.
+func (m *Sessions) enter(uid string) error {
+	switch {
+	case m.attached >= m.o.MaxSessions:
+		return ErrTooManySessions
+	case m.o.MaxPerUser > 0 && m.users[uid] >= m.o.MaxPerUser:
+		return ErrTooManyStreams
+	}
 	m.attached++
+	m.users[uid]++
 	return nil
 }
 
+// leave takes enter back. mu is held.
+func (m *Sessions) leave(uid string) {
+	m.attached--
+	if m.users[uid]--; m.users[uid] == 0 {
+		delete(m.users, uid)
+	}
+}
+
 // dismiss takes admit back.
-func (m *Sessions) dismiss() {
+func (m *Sessions) dismiss(uid string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.attached--
+	m.leave(uid)
 }
 
 // register makes a session known, whose stream was admitted. When it fails the
@@ -213,7 +243,7 @@ func (m *Sessions) register(s *session) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
-		m.attached--
+		m.leave(s.request.UID)
 		return ErrClosed
 	}
 	s.place.attached = true
@@ -258,19 +288,18 @@ func (m *Sessions) lose(s *session) (longest *session) {
 }
 
 // regain moves a session to those with a stream. The error is
-// ErrTooManySessions.
+// ErrTooManySessions or ErrTooManyStreams.
 func (m *Sessions) regain(s *session) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s.place.attached {
 		return nil
 	}
-	if m.attached >= m.o.MaxSessions {
-		return ErrTooManySessions
+	if err := m.enter(s.request.UID); err != nil {
+		return err
 	}
 	m.unline(s)
 	s.place.attached = true
-	m.attached++
 	return nil
 }
 
@@ -288,7 +317,7 @@ func (m *Sessions) line(s *session) (longest *session) {
 // unline takes a session from wherever it counts. mu is held.
 func (m *Sessions) unline(s *session) {
 	if s.place.attached {
-		m.attached--
+		m.leave(s.request.UID)
 	}
 	if s.place.waiting != nil {
 		m.waiting.Remove(s.place.waiting)
@@ -334,6 +363,7 @@ func (m *Sessions) Close(ctx context.Context) error {
 	}
 	m.cancel() // nothing is due any more, or nobody waits for it
 	m.wg.Wait()
+	m.clock.Close()
 	if err != nil {
 		return fmt.Errorf("%d sessions were not handed over; what was acknowledged is recovered at the next start: %w", left, err)
 	}

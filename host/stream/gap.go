@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/auricle-dev/auricle/host/clock"
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/sdk/wire"
 )
@@ -16,7 +17,8 @@ const gapInterval = time.Second
 // gapInterval is told when that is over. It holds at most one entry for each
 // app, kind and reason.
 type gaps struct {
-	send func(wire.Gap)
+	send  func(wire.Gap)
+	alarm clock.Alarm // to the first of apps' at
 
 	mu     sync.Mutex // guards what follows; held across send, which takes only the outbox's lock
 	apps   map[string]*appGaps
@@ -24,8 +26,13 @@ type gaps struct {
 }
 
 type appGaps struct {
-	timer   *time.Timer // runs while something was told less than gapInterval ago
-	waiting []wire.Gap  // in order of their first drop
+	at      time.Time  // when the next may be told
+	waiting []wire.Gap // in order of their first drop
+}
+
+func (g *gaps) init(c *clock.Clock, send func(wire.Gap)) {
+	g.send = send
+	g.alarm.Init(c, g.tick)
 }
 
 func (g *gaps) add(d dispatch.Gap) {
@@ -43,7 +50,8 @@ func (g *gaps) add(d dispatch.Gap) {
 		a = new(appGaps)
 		g.apps[n.App] = a
 		g.send(n)
-		a.timer = time.AfterFunc(gapInterval, func() { g.tick(n.App) })
+		a.at = time.Now().Add(gapInterval)
+		g.set()
 		return
 	}
 	for i := range a.waiting {
@@ -56,21 +64,41 @@ func (g *gaps) add(d dispatch.Gap) {
 	a.waiting = append(a.waiting, n)
 }
 
-// tick tells of the next drop of an app, or forgets the app when there is none.
-func (g *gaps) tick(app string) {
+// tick tells of the next drop of each app whose time has come, and forgets an
+// app when there is none.
+func (g *gaps) tick() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	a := g.apps[app]
-	if g.closed || a == nil {
+	if g.closed {
 		return
 	}
-	if len(a.waiting) == 0 {
-		delete(g.apps, app)
-		return
+	now := time.Now()
+	for app, a := range g.apps {
+		if a.at.After(now) {
+			continue
+		}
+		if len(a.waiting) == 0 {
+			delete(g.apps, app)
+			continue
+		}
+		g.send(a.waiting[0])
+		a.waiting = a.waiting[1:]
+		a.at = now.Add(gapInterval)
 	}
-	g.send(a.waiting[0])
-	a.waiting = a.waiting[1:]
-	a.timer.Reset(gapInterval)
+	g.set()
+}
+
+// set sets the alarm to the first app's time. mu is held.
+func (g *gaps) set() {
+	var first time.Time
+	for _, a := range g.apps {
+		if first.IsZero() || a.at.Before(first) {
+			first = a.at
+		}
+	}
+	if !first.IsZero() {
+		g.alarm.Set(first)
+	}
 }
 
 // close tells of all that waits, and of nothing after.
@@ -78,8 +106,8 @@ func (g *gaps) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
+	g.alarm.Stop()
 	for _, a := range g.apps {
-		a.timer.Stop()
 		for _, w := range a.waiting {
 			g.send(w)
 		}

@@ -21,6 +21,11 @@ func (st *stream) audio(b []byte) {
 		return
 	}
 	st.server.metrics.messages["audio"].Inc()
+	if !st.pace.admit(time.Now(), len(b)) {
+		c := &st.server.o.Config
+		st.fail(wire.CloseAudioTooFast, wire.CodeAudioTooFast, fmt.Sprintf("audio came faster than %d times real time and %v at once (limits.audio_rate, limits.audio_burst_ms); send what was recorded before more slowly. What came before is taken: see audio_bytes of the last ack", c.AudioRate, c.AudioBurst), &wire.Ref{Type: "audio"})
+		return
+	}
 	if err := st.session.Audio(b); err != nil {
 		st.refused(err, "audio")
 	}
@@ -73,7 +78,7 @@ func (st *stream) text(ctx context.Context, b []byte) {
 func (st *stream) refused(err error, messageType string) {
 	var in *conversation.InputError
 	if !errors.As(err, &in) {
-		st.log.Error("a session refused a message for a reason of its own", "error", err)
+		st.log().Error("a session refused a message for a reason of its own", "error", err)
 		in = &conversation.InputError{Code: wire.CodeInternal, Message: "the host failed; it has been logged"}
 	}
 	st.server.metrics.refused.WithLabelValues(in.Code).Inc()
@@ -121,7 +126,12 @@ func (st *stream) start(ctx context.Context, m *wire.Start) {
 		st.shutdown()
 		return
 	case errors.Is(err, conversation.ErrTooManySessions):
-		st.fail(wire.CloseLimitReached, wire.CodeTooManySessions, "the host has as many sessions as it may; start again in a while", ref)
+		st.server.metrics.refused.WithLabelValues(wire.CodeHostFull).Inc()
+		st.out.close(wire.CloseTryLater, &wire.Closing{Code: wire.CodeHostFull, RetryAfterMillis: st.server.retryAfter().Milliseconds(),
+			Message: "the host has as many sessions as it may (limits.sessions); connect again in a while"})
+		return
+	case errors.Is(err, conversation.ErrTooManyStreams):
+		st.fail(wire.CloseTooManyStreams, wire.CodeTooManyStreams, fmt.Sprintf("the user has %d streams, as many as allowed (limits.streams_per_user); end one of them, or resume its session", sessions.MaxPerUser()), ref)
 		return
 	case errors.Is(err, conversation.ErrUnknownSession):
 		st.fail(wire.CloseSessionExpired, wire.CodeUnknownSession, fmt.Sprintf("there is no session %+.64q of this uid to resume, or it is over; what it had said is kept. Start a new one, without session", m.Session), ref)
@@ -130,17 +140,18 @@ func (st *stream) start(ctx context.Context, m *wire.Start) {
 		st.fail(wire.CloseBadMessage, wire.CodeBadStart, err.Error()+"; resume with the same, or start a new session", ref)
 		return
 	case err != nil && m.Session != "" && ctx.Err() == nil:
-		st.log.Warn("a session can't be resumed now", "session", m.Session, "error", err)
+		st.log().Warn("a session can't be resumed now", "session", m.Session, "error", err)
 		st.out.close(wire.CloseTryLater, &wire.Closing{Code: wire.CodeStoreUnavailable, RetryAfterMillis: st.server.retryAfter().Milliseconds(),
 			Message: "the host can't read its store now; connect again and resume in a while"})
 		return
 	case err != nil:
-		st.log.Error("starting a session", "error", err)
+		st.log().Error("starting a session", "error", err)
 		st.fail(wire.CloseInternal, wire.CodeInternal, "the host failed to start a session; it has been logged", ref)
 		return
 	}
 	st.session = session
-	st.out.expect(time.Now().Add(st.server.o.Config.PongTimeout))
+	st.pace = newPace(format, st.server.o.Config)
+	st.started()
 }
 
 // checkStart says what value of m, its audio aside, breaks a limit; "" when
@@ -190,7 +201,7 @@ func (st *stream) end(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, endTimeout)
 		defer cancel()
 		if err := st.session.Wait(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			st.log.Warn("a stream is closed before the apps have answered; what they answer later is stored", "session", st.session.Session(), "error", err)
+			st.log().Warn("a stream is closed before the apps have answered; what they answer later is stored", "session", st.session.Session(), "error", err)
 		}
 		st.gaps.close()
 		st.out.close(wire.CloseNormal, nil)
@@ -222,6 +233,11 @@ func (c client) Ready(r conversation.Ready) {
 			SegmentTextBytes:   conversation.MaxSegmentTextBytes,
 			SegmentsPerMessage: conversation.MaxSegments,
 			SilenceMillis:      o.Sessions.Silence().Milliseconds(),
+			AudioRate:          float64(o.Config.AudioRate),
+			AudioBurstMillis:   burstMillis(o.Config),
+			IdleMillis:         o.Config.IdleTimeout.Milliseconds(),
+			StreamsPerUser:     o.Sessions.MaxPerUser(),
+			Sessions:           o.Sessions.MaxSessions(),
 		},
 	})
 }

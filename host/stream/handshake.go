@@ -16,7 +16,7 @@ import (
 )
 
 // readBufferBytes is a connection's buffer; larger reads go past it.
-const readBufferBytes = 1024
+const readBufferBytes = 128
 
 // refusal answers a request that does not become a stream.
 type refusal struct {

@@ -97,7 +97,7 @@ func TestAFullHostRefusesBeforeTheUpgrade(t *testing.T) {
 	if err == nil || resp == nil || resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
 		t.Fatalf("got %v, %v; want 503 with Retry-After", resp, err)
 	}
-	checkRefusal(t, resp, "too_many_streams", "again")
+	checkRefusal(t, resp, "host_full", "again")
 	w.Close()
 	r.until("there is room", func() bool { return r.metric("auricle_streams_open") == 1 })
 	r.start()

@@ -20,24 +20,30 @@ const (
 
 // outbox holds what waits to be written to one client: at most limit bytes of
 // messages; one more closes the stream as a slow reader, and what waits is let
-// go. Its methods do not block. The stream's writer takes from it with next.
+// go. Its methods do not block. It has a writer started when there is something
+// to write, which takes it with next until there is nothing.
 type outbox struct {
 	limit  int64
 	conn   *websocket.Conn
 	queued prometheus.Gauge // bytes of all streams
-	wake   chan struct{}    // holds at most one signal: look at next again
+	start  func()           // starts a writer
 
-	mu      sync.Mutex // guards what follows; a leaf: nothing is called with it held but the connection's deadlines
+	mu      sync.Mutex // guards what follows; a leaf: nothing is called with it held but start and the connection's deadlines
+	writing bool       // a writer runs
+	over    bool       // nothing is written any more
 	queue   [][]byte   // text frames
 	bytes   int64      // of queue and of the one that is being written
 	pong    []byte     // answers the client's latest ping; nil when none waits
+	pinging bool       // a ping waits
 	closing bool
 	code    wire.CloseCode // when closing
 	closeBy time.Time      // when closing; not zero: nothing may be written after
 }
 
-func newOutbox(c *websocket.Conn, limit int64, queued prometheus.Gauge) *outbox {
-	return &outbox{limit: limit, conn: c, queued: queued, wake: make(chan struct{}, 1)}
+// init readies an outbox whose writers start starts. It may be called with the
+// outbox's lock held, and so must not wait for one.
+func (o *outbox) init(c *websocket.Conn, limit int64, queued prometheus.Gauge, start func()) {
+	o.limit, o.conn, o.queued, o.start = limit, c, queued, start
 }
 
 // send queues a text frame. After close it does nothing.
@@ -98,7 +104,7 @@ func (o *outbox) shut(code wire.CloseCode, last []byte) {
 	if last != nil {
 		o.push(last)
 	}
-	o.signal()
+	o.wake()
 }
 
 // isClosing reports whether close was called.
@@ -120,7 +126,7 @@ func (o *outbox) push(frame []byte) {
 	o.queue = append(o.queue, frame)
 	o.bytes += int64(len(frame))
 	o.queued.Add(float64(len(frame)))
-	o.signal()
+	o.wake()
 }
 
 // drop lets go of all that waits.
@@ -136,10 +142,21 @@ func (o *outbox) written(frame []byte) {
 	o.queued.Sub(float64(len(frame)))
 }
 
-func (o *outbox) signal() {
-	select {
-	case o.wake <- struct{}{}:
-	default:
+// wake starts a writer unless one runs. Once the outbox is over none is.
+func (o *outbox) wake() {
+	if !o.writing && !o.over {
+		o.writing = true
+		o.start()
+	}
+}
+
+// ping queues a ping.
+func (o *outbox) ping() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.closing {
+		o.pinging = true
+		o.wake()
 	}
 }
 
@@ -148,39 +165,39 @@ func (o *outbox) signal() {
 func (o *outbox) answer(ping string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.pong = append([]byte{}, ping...)
-	o.signal()
-}
-
-// expect sets by when the client must be heard from, unless the stream is
-// closing: then the writer has set how long its close is waited for.
-func (o *outbox) expect(by time.Time) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.closing {
-		o.conn.SetReadDeadline(by)
+	if o.over {
+		return
 	}
+	o.pong = append([]byte{}, ping...)
+	o.wake()
 }
 
 // frame is what the writer is to write next.
 type frame struct {
-	kind int // of websocket's message types; 0: nothing waits
+	kind int // of websocket's message types
 	data []byte
 	by   time.Time // the write's deadline
 }
 
-// next takes what is to be written next: a pong, then what is queued, then the
-// close.
-func (o *outbox) next() frame {
+// next takes what is to be written next: a pong, a ping, then what is queued,
+// then the close. When there is nothing it reports false, and the writer must
+// end.
+func (o *outbox) next() (f frame, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	f := frame{by: time.Now().Add(writeTimeout)}
+	if o.over {
+		o.writing = false
+		return frame{}, false
+	}
+	f.by = time.Now().Add(writeTimeout)
 	if o.closing && o.closeBy.Before(f.by) {
 		f.by = o.closeBy
 	}
 	switch {
 	case o.pong != nil:
 		f.kind, f.data, o.pong = websocket.PongMessage, o.pong, nil
+	case o.pinging && !o.closing:
+		f.kind, o.pinging = websocket.PingMessage, false
 	case len(o.queue) > 0:
 		f.kind, f.data = websocket.TextMessage, o.queue[0]
 		o.queue[0] = nil
@@ -189,8 +206,11 @@ func (o *outbox) next() frame {
 		}
 	case o.closing:
 		f.kind, f.data = websocket.CloseMessage, websocket.FormatCloseMessage(o.code.Code, o.code.Reason)
+	default:
+		o.writing = false
+		return frame{}, false
 	}
-	return f
+	return f, true
 }
 
 // done says that a frame taken with next was written.
@@ -214,7 +234,7 @@ func (o *outbox) end(code wire.CloseCode) {
 	o.drop()
 	o.queued.Sub(float64(o.bytes)) // of the one that was being written
 	o.bytes = 0
-	o.signal()
+	o.over = true
 }
 
 // mustEncode encodes one of our own messages that hold strings and numbers

@@ -59,7 +59,9 @@ func newRig(t testing.TB, o rigOptions) *rig {
 		r.url, r.dialer.NetDialContext = "ws://pipe/v1/stream", l.dial
 		h = s
 	} else {
-		s := httptest.NewServer(r.server)
+		s := httptest.NewUnstartedServer(r.server)
+		s.Listener = stream.Listener(s.Listener)
+		s.Start()
 		r.url = "ws" + strings.TrimPrefix(s.URL, "http") + "/v1/stream"
 		h = closer(s.Close)
 	}

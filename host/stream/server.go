@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/auricle-dev/auricle/host/clock"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/sdk/wire"
@@ -21,7 +22,8 @@ import (
 // Options configure a Server.
 type Options struct {
 	// Config's zero values mean: messages of 1 MiB, an output queue of 1 MiB,
-	// start within 10 s, a ping every 20 s, a pong within 40 s.
+	// start within 10 s, a ping every 20 s, a pong within 40 s, a message within
+	// 5 min, audio however fast. How many streams there may be, Sessions says.
 	Config   config.Stream
 	Sessions *conversation.Sessions
 
@@ -40,6 +42,8 @@ type Server struct {
 	o        Options
 	log      hclog.Logger
 	metrics  *metrics
+	clock    *clock.Clock // of every stream
+	began    time.Time
 	upgrader websocket.Upgrader
 	buffers  sync.Pool    // *[]byte, for messages while they are read
 	leaving  atomic.Int64 // streams that were open when Shutdown was called
@@ -70,6 +74,9 @@ func New(o Options) *Server {
 	if c.PongTimeout <= 0 {
 		c.PongTimeout = 40 * time.Second
 	}
+	if c.IdleTimeout <= 0 {
+		c.IdleTimeout = 5 * time.Minute
+	}
 	if o.RetryMin <= 0 {
 		o.RetryMin = 500 * time.Millisecond
 	}
@@ -83,6 +90,8 @@ func New(o Options) *Server {
 		o:       o,
 		log:     o.Logger,
 		metrics: newMetrics(o.Registerer),
+		clock:   clock.New(),
+		began:   time.Now(),
 		upgrader: websocket.Upgrader{
 			HandshakeTimeout: writeTimeout,
 			ReadBufferSize:   readBufferBytes,
@@ -144,7 +153,7 @@ func (s *Server) admit() *refusal {
 		return &refusal{status: http.StatusServiceUnavailable, code: wire.CodeShuttingDown, retryAfter: time.Second,
 			message: "the host is shutting down; connect again in a while"}
 	case len(s.streams)+s.shaking >= s.o.Sessions.MaxSessions():
-		return &refusal{status: http.StatusServiceUnavailable, code: "too_many_streams", retryAfter: 10 * time.Second,
+		return &refusal{status: http.StatusServiceUnavailable, code: wire.CodeHostFull, retryAfter: 10 * time.Second,
 			message: "the host has as many streams as it may; connect again in a while"}
 	}
 	s.shaking++
@@ -189,6 +198,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		st.shutdown()
 	}
 	s.mu.Unlock()
+	defer s.clock.Close() // no stream is left then
 
 	if s.wait(ctx) {
 		return nil

@@ -24,14 +24,16 @@ const endTimeout = 30 * time.Second
 // client that goes on sending it is told once in a while, not for each frame.
 const warnInterval = time.Second
 
-// stream is one WebSocket connection. Its reader is run; the fields that are
-// not guarded belong to it.
+// stream is one WebSocket connection. Its one goroutine is the reader, run; the
+// fields that are not guarded belong to it. A writer exists only while there is
+// something to write.
 type stream struct {
 	server  *Server
 	conn    *websocket.Conn
-	log     hclog.Logger
-	out     *outbox
+	out     outbox
+	watch   watch
 	gaps    gaps
+	pace    pace
 	session *conversation.Attachment // nil before start
 
 	ended      bool // end was received
@@ -39,18 +41,21 @@ type stream struct {
 	warned     time.Time
 	closedWith int // by the client; 0 when it did not
 
-	wg sync.WaitGroup // the writer, and what waits for end
+	wg sync.WaitGroup // writers, and what waits for end
 }
 
 func newStream(s *Server, c *websocket.Conn) *stream {
-	st := &stream{
-		server: s,
-		conn:   c,
-		log:    s.log.With("remote", c.RemoteAddr().String()),
-		out:    newOutbox(c, s.o.Config.OutputQueueBytes, s.metrics.queuedBytes),
-	}
-	st.gaps.send = func(g wire.Gap) { st.send(&g) }
+	st := &stream{server: s, conn: c}
+	st.out.init(c, s.o.Config.OutputQueueBytes, s.metrics.queuedBytes, func() {
+		st.wg.Go(st.write) // ends when it has written all that waits, or can't write; run waits for it
+	})
+	st.gaps.init(s.clock, func(g wire.Gap) { st.send(&g) })
 	return st
+}
+
+// log returns the stream's logger. Few streams have anything to say.
+func (st *stream) log() hclog.Logger {
+	return st.server.log.With("remote", st.conn.RemoteAddr().String())
 }
 
 // run reads the stream until it is over, and then waits for what it started.
@@ -58,7 +63,7 @@ func (st *stream) run() {
 	defer st.server.forget(st)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	st.wg.Go(st.write) // ends when it has written a close, or can't write
+	st.beginWatch(time.Now())
 
 	read := func() {
 		defer st.rescue("reading")
@@ -71,7 +76,8 @@ func (st *stream) run() {
 		st.session.Detach()
 	}
 	st.gaps.close()
-	st.wg.Wait()
+	st.wg.Wait() // leave had the last writer started
+	st.watch.alarm.Stop()
 	st.conn.Close() // the connection is over; its error says nothing more
 
 	code := st.out.closeCode()
@@ -82,87 +88,74 @@ func (st *stream) run() {
 		code = websocket.CloseAbnormalClosure
 	}
 	st.server.metrics.closes.WithLabelValues(closeLabel(code)).Inc()
-	st.log.Debug("stream closed", "code", code)
+	st.log().Debug("stream closed", "code", code)
 }
 
 // rescue turns a panic into a close with 1011. Defer it.
 func (st *stream) rescue(doing string) {
 	if p := recover(); p != nil {
-		st.log.Error("panic in a stream", "doing", doing, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		st.log().Error("panic in a stream", "doing", doing, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		st.fail(wire.CloseInternal, wire.CodeInternal, "the host failed while "+doing+"; it has been logged", nil)
 	}
 }
 
-// write writes what is queued, pings in between, and closes at last.
+// write writes what is queued, and ends when nothing is. Of a stream there is
+// never more than one at a time.
 func (st *stream) write() {
-	lost := wire.CloseCode{} // if the connection breaks
-	defer func() { st.out.end(lost) }()
-	defer st.rescue("writing")
-	cut := func(err error) {
-		st.log.Debug("writing to a client", "error", err)
-		if isTimeout(err) {
-			lost = wire.CloseSlowReader
+	defer func() {
+		if p := recover(); p != nil {
+			st.log().Error("panic in a stream", "doing", "writing", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			st.out.end(wire.CloseInternal)
+			st.conn.Close() // the reader notices
 		}
-		st.conn.Close() // the reader notices
-	}
-	ping := time.NewTicker(st.server.o.Config.PingInterval)
-	defer ping.Stop()
+	}()
 	for {
-		f := st.out.next()
-		select {
-		case <-ping.C:
-			if err := st.conn.WriteControl(websocket.PingMessage, nil, f.by); err != nil {
-				cut(err)
-				return
-			}
-		default:
+		f, ok := st.out.next()
+		if !ok {
+			return
 		}
-		switch f.kind {
-		case 0:
-			select {
-			case <-st.out.wake:
-			case <-ping.C:
-				if err := st.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)); err != nil {
-					cut(err)
-					return
-				}
+		if err := st.put(f); err != nil {
+			st.log().Debug("writing to a client", "error", err)
+			lost := wire.CloseCode{}
+			if isTimeout(err) {
+				lost = wire.CloseSlowReader
 			}
-			continue
-		case websocket.TextMessage:
-			st.conn.SetWriteDeadline(f.by)
-			if err := st.conn.WriteMessage(f.kind, f.data); err != nil {
-				cut(err)
-				return
-			}
-			st.out.done(f)
-		default:
-			if err := st.conn.WriteControl(f.kind, f.data, f.by); err != nil {
-				cut(err)
-				return
-			}
+			st.out.end(lost)
+			st.conn.Close() // the reader notices
+			return
 		}
 		if f.kind == websocket.CloseMessage {
 			// The reader takes what the client still sends, until it closes
-			// too or this is over.
-			st.conn.SetReadDeadline(time.Now().Add(closeTimeout))
+			// too or its time is over.
+			st.out.end(wire.CloseCode{})
+			st.closeSent()
 			return
 		}
 	}
 }
 
+// put writes one frame.
+func (st *stream) put(f frame) error {
+	if f.kind != websocket.TextMessage {
+		return st.conn.WriteControl(f.kind, f.data, f.by)
+	}
+	st.conn.SetWriteDeadline(f.by)
+	if err := st.conn.WriteMessage(f.kind, f.data); err != nil {
+		return err
+	}
+	st.out.done(f)
+	return nil
+}
+
 // read takes messages until the connection is over. Once the stream is
 // closing, what comes is read and let go.
 func (st *stream) read(ctx context.Context) {
-	c := st.server.o.Config
-	st.out.expect(time.Now().Add(c.StartTimeout))
 	st.conn.SetPingHandler(func(data string) error {
 		st.out.answer(data)
 		return nil
 	})
 	st.conn.SetPongHandler(func(string) error {
-		if st.session != nil {
-			st.out.expect(time.Now().Add(c.PongTimeout))
-		}
+		st.ponged()
 		return nil
 	})
 	st.conn.SetCloseHandler(func(code int, _ string) error {
@@ -172,26 +165,15 @@ func (st *stream) read(ctx context.Context) {
 	for {
 		kind, r, err := st.conn.NextReader()
 		if err == nil && !st.out.isClosing() {
-			err = st.message(ctx, kind, r)
+			if err = st.message(ctx, kind, r); err == nil {
+				st.heard(time.Now())
+			}
 		}
 		if err != nil {
-			st.readError(err)
+			st.log().Debug("reading from a client", "error", err)
 			return
 		}
 	}
-}
-
-// readError says why the connection can't be read any more.
-func (st *stream) readError(err error) {
-	if !isTimeout(err) {
-		st.log.Debug("reading from a client", "error", err)
-		return
-	}
-	if st.session == nil {
-		st.fail(wire.CloseNeverStarted, wire.CodeNeverStarted, fmt.Sprintf("no start came within %v; send it as the first message", st.server.o.Config.StartTimeout), nil)
-		return
-	}
-	st.out.close(wire.CloseNoPong, &wire.Closing{Code: wire.CodeNoPong, Message: fmt.Sprintf("no pong came within %v; answer pings, and connect again", st.server.o.Config.PongTimeout)})
 }
 
 func isTimeout(err error) bool {
@@ -206,7 +188,7 @@ func (st *stream) message(ctx context.Context, kind int, r io.Reader) error {
 	b, err := readMessage(r, buf, st.server.o.Config.MaxMessageBytes)
 	st.server.metrics.received.Add(float64(len(b)))
 	if errors.Is(err, errTooLarge) {
-		st.fail(wire.CloseLimitReached, wire.CodeMessageTooLarge, fmt.Sprintf("a message is larger than %d bytes (limits.message_bytes); send smaller ones", st.server.o.Config.MaxMessageBytes), nil)
+		st.fail(wire.CloseMessageTooLarge, wire.CodeMessageTooLarge, fmt.Sprintf("a message is larger than %d bytes (limits.message_bytes); send smaller ones", st.server.o.Config.MaxMessageBytes), nil)
 		return nil
 	}
 	if err != nil {
@@ -268,7 +250,7 @@ func (st *stream) send(m wire.Message) {
 	b, err := wire.Encode(m)
 	if err != nil {
 		// An app's data that is no JSON would have been refused long before.
-		st.log.Error("a message can't be sent", "error", err)
+		st.log().Error("a message can't be sent", "error", err)
 		return
 	}
 	st.out.send(b)

@@ -25,7 +25,7 @@ func TestAConversationFromStartToEnd(t *testing.T) {
 	if ready.Audio != "discarded" || !strings.HasPrefix(ready.Session, "s_") || !strings.HasPrefix(ready.Conversation, "c_") {
 		t.Errorf("ready: got %+v", ready)
 	}
-	if want := (wire.Limits{MessageBytes: 1 << 20, OutputQueueBytes: 1 << 20, SegmentTextBytes: 16 << 10, SegmentsPerMessage: 1000, SilenceMillis: 120_000}); ready.Limits != want {
+	if want := (wire.Limits{MessageBytes: 1 << 20, OutputQueueBytes: 1 << 20, SegmentTextBytes: 16 << 10, SegmentsPerMessage: 1000, SilenceMillis: 120_000, IdleMillis: 300_000, Sessions: 10_000}); ready.Limits != want {
 		t.Errorf("limits: got %+v, want %+v", ready.Limits, want)
 	}
 	w.audio(3200)
@@ -110,11 +110,11 @@ func TestWhatABadClientSendsIsNamedAndClosesItsStreamOnly(t *testing.T) {
 		{"JSON of 10 MB", func(w *client) {
 			// What is beyond the limit may be cut off while it is written.
 			_ = w.WriteMessage(websocket.TextMessage, []byte(`{"type":"`+strings.Repeat("x", 10<<20)+`"}`))
-		}, wire.CloseLimitReached, "message_too_large", "1048576 bytes"},
+		}, wire.CloseMessageTooLarge, "message_too_large", "1048576 bytes"},
 		{"frame above the limit", func(w *client) {
 			start(w)
 			_ = w.WriteMessage(websocket.BinaryMessage, make([]byte, 1<<20+1))
-		}, wire.CloseLimitReached, "message_too_large", "1048576 bytes"},
+		}, wire.CloseMessageTooLarge, "message_too_large", "1048576 bytes"},
 		{"fragments above the limit", func(w *client) {
 			start(w)
 			frames, err := w.NextWriter(websocket.BinaryMessage)
@@ -123,7 +123,7 @@ func TestWhatABadClientSendsIsNamedAndClosesItsStreamOnly(t *testing.T) {
 					_, err = frames.Write(make([]byte, 1<<10))
 				}
 			}
-		}, wire.CloseLimitReached, "message_too_large", "1048576 bytes"},
+		}, wire.CloseMessageTooLarge, "message_too_large", "1048576 bytes"},
 	}
 	r := newRig(t, rigOptions{})
 	bystander, _ := r.start()

@@ -20,7 +20,8 @@ const (
 	CodeNeverStarted     = "never_started"     // no start came in time
 	CodeUnsupportedAudio = "unsupported_audio" // a codec, rate or number of channels
 	CodeMessageTooLarge  = "message_too_large" // a message, either kind, beyond Limits.MessageBytes
-	CodeTooManySessions  = "too_many_sessions" // the host is full
+	CodeAudioTooFast     = "audio_too_fast"    // audio beyond Limits.AudioRate and AudioBurstMillis
+	CodeTooManyStreams   = "too_many_streams"  // of one user, beyond Limits.StreamsPerUser
 	CodeUnknownSession   = "unknown_session"   // start names a session that can't be resumed
 	CodeSuperseded       = "superseded"        // a newer stream has the session
 	CodeInternal         = "internal"          // the host's own fault
@@ -31,4 +32,6 @@ const (
 	CodeShuttingDown = "shutting_down" // the host stops, or hands over to another
 	CodeSlowReader   = "slow_reader"   // messages were not read fast enough
 	CodeNoPong       = "no_pong"       // pings were not answered
+	CodeIdle         = "idle"          // no message came for too long
+	CodeHostFull     = "host_full"     // it has as many sessions as it may
 )

@@ -21,6 +21,11 @@ stream {
   start_timeout = "1m30s"
   ping_interval = "1.5s"
   pong_timeout  = "3s"
+  idle_timeout  = "1m"
+  audio_rate    = 10
+  audio_burst   = "90s"
+  per_user      = 3
+  sessions      = 500
 }
 
 audio { buffer = "64KiB" }

@@ -1,0 +1,167 @@
+package stream_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/auricle-dev/auricle/host/config"
+	"github.com/auricle-dev/auricle/host/conversation"
+	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
+)
+
+func TestReadyStatesTheLimits(t *testing.T) {
+	r := newRig(t, rigOptions{
+		config: config.Stream{
+			MaxMessageBytes: 70_000, OutputQueueBytes: 90_000, IdleTimeout: time.Minute, AudioRate: 3, AudioBurst: 90 * time.Second,
+		},
+		conversation: conversation.Options{MaxSessions: 7, MaxPerUser: 2, Silence: time.Hour},
+	})
+	_, ready := r.start()
+	want := wire.Limits{
+		MessageBytes: 70_000, OutputQueueBytes: 90_000, SegmentTextBytes: 16 << 10, SegmentsPerMessage: 1000, SilenceMillis: 3_600_000,
+		AudioRate: 3, AudioBurstMillis: 90_000, IdleMillis: 60_000, StreamsPerUser: 2, Sessions: 7,
+	}
+	if ready.Limits != want {
+		t.Errorf("got %+v, want %+v", ready.Limits, want)
+	}
+}
+
+// A second of 16 kHz audio is 32,000 bytes.
+func TestAudioFasterThanAllowedClosesToTheNanosecond(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		wait time.Duration // after the burst, before one more second of audio
+		code int           // 0: it is taken
+	}{
+		{"a nanosecond too soon", 500*time.Millisecond - 1, 4507},
+		{"just in time", 500 * time.Millisecond, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, rigOptions{pipe: true, config: config.Stream{AudioRate: 2, AudioBurst: 10 * time.Second}})
+				w, _ := r.start()
+				go func() { // the pipe holds nothing: somebody has to read meanwhile
+					for range 10 {
+						w.audio(32_000)
+					}
+					time.Sleep(c.wait)
+					w.audio(32_000)
+				}()
+				if c.code == 0 {
+					for read[*wire.Ack](w).AudioBytes < 11*32_000 {
+					}
+					return
+				}
+				code, last := w.closed()
+				e, ok := last.(*wire.Error)
+				if code != c.code || !ok || e.Code != "audio_too_fast" || !e.Fatal || e.Ref == nil || e.Ref.Type != "audio" {
+					t.Errorf("closed with %d after %+v", code, last)
+				}
+			})
+		})
+	}
+}
+
+func TestAudioInRealTimeIsNeverTooFast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, rigOptions{pipe: true, config: config.Stream{AudioRate: 1, AudioBurst: time.Second}})
+		w, _ := r.start()
+		go func() {
+			for range 6000 { // ten minutes
+				w.audio(3200)
+				time.Sleep(100 * time.Millisecond)
+			}
+		}()
+		for read[*wire.Ack](w).AudioBytes < 6000*3200 {
+		}
+	})
+}
+
+func TestAStreamWithoutMessagesIsClosedToTheNanosecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, rigOptions{pipe: true, config: config.Stream{IdleTimeout: 5 * time.Minute}})
+		w, _ := r.start()
+		begin := time.Now()
+		go func() {
+			time.Sleep(4 * time.Minute)
+			w.text(`{"type":"keepalive"}`)
+		}()
+		var last wire.Message
+		for { // reading answers pings, which is no message
+			w.SetReadDeadline(time.Now().Add(time.Hour))
+			_, b, err := w.ReadMessage()
+			if err == nil {
+				if last, err = wire.DecodeHost(b); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			if !websocket.IsCloseError(err, 4010) {
+				t.Errorf("closed by %v, want 4010", err)
+			}
+			break
+		}
+		if c, ok := last.(*wire.Closing); !ok || c.Code != "idle" {
+			t.Errorf("last message: got %+v", last)
+		}
+		if got := time.Since(begin); got != 9*time.Minute {
+			t.Errorf("closed after %v, want 5 min after keepalive came", got)
+		}
+	})
+}
+
+func TestAUserHasSoManyStreamsAndOthersTheirs(t *testing.T) {
+	r := newRig(t, rigOptions{conversation: conversation.Options{MaxPerUser: 2}})
+	refused := func() {
+		t.Helper()
+		w := r.dial()
+		w.send(&wire.Start{UID: "ada"})
+		code, last := w.closed()
+		if e, ok := last.(*wire.Error); code != 4508 || !ok || e.Code != "too_many_streams" || !e.Fatal {
+			t.Errorf("closed with %d after %+v", code, last)
+		}
+	}
+	_, first := r.start()
+	second, _ := r.start()
+	refused()
+
+	other := r.dial()
+	other.send(&wire.Start{UID: "bert"})
+	read[*wire.Ready](other)
+
+	// A stream that resumes takes the place of the one before, broken or not.
+	w := r.dial()
+	w.send(&wire.Start{UID: "ada", Session: first.Session, Audio: pcm16k})
+	if got := read[*wire.Ready](w); got.Session != first.Session {
+		t.Errorf("resumed %s, want %s", got.Session, first.Session)
+	}
+	refused()
+
+	second.Close()
+	r.until("there is room", func() bool { return r.metric("auricle_streams_open") == 2 })
+	r.start()
+}
+
+func TestAHostThatIsFullOfSessionsAsksToComeBack(t *testing.T) {
+	r := newRig(t, rigOptions{conversation: conversation.Options{MaxSessions: 1, Grace: time.Hour}})
+	gate := make(chan struct{})
+	r.store.set(gate, nil) // sessions that are over can't be stored, and stay
+	defer close(gate)
+	for range 2 {
+		w, _ := r.start()
+		w.send(&wire.Transcript{Seq: 1, Segments: []event.Segment{{ID: "a", Text: "a"}}})
+		read[*wire.Output](w)
+		w.Close()
+		r.until("the stream is gone", func() bool { return r.metric("auricle_streams_open") == 0 })
+	}
+	w := r.dial()
+	w.send(&wire.Start{UID: "ada"})
+	code, last := w.closed()
+	if c, ok := last.(*wire.Closing); code != 1013 || !ok || c.Code != "host_full" || c.RetryAfterMillis <= 0 {
+		t.Errorf("closed with %d after %+v", code, last)
+	}
+}
