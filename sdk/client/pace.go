@@ -20,7 +20,7 @@ type pacer struct {
 
 func newPacer(f *wire.Format) pacer {
 	if f == nil {
-		return pacer{}
+		return pacer{frame: 1}
 	}
 	frame := f.Channels
 	if f.Codec == wire.PCM16 {
