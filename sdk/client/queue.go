@@ -134,8 +134,26 @@ func (q *queue) ack(a *wire.Ack) {
 			}
 		}
 	}
+	done := 0
+	for _, i := range q.items {
+		if i.kind == finishItem && !i.gone && i.at < q.acked {
+			done++
+		}
+	}
+	for n := 0; done > keptFinishes; n++ {
+		if i := &q.items[n]; i.kind == finishItem && !i.gone {
+			q.drop(i)
+			done--
+		}
+	}
 	q.tidy()
 }
+
+// keptFinishes is how many finishes are kept that took hold, but of which it is
+// not known that they are on disk: an acknowledgement of audio does not say so,
+// and a host that dies may forget the last few. Hosts have at most 4 on their
+// way to the disk.
+const keptFinishes = 16
 
 // refuseTranscript lets go of a transcript that the host does not take, and
 // returns it; nil when there is none of that seq.
@@ -151,18 +169,10 @@ func (q *queue) refuseTranscript(seq uint64) []event.Segment {
 	return nil
 }
 
-// settleFinish lets go of the first finish that was sent: the host has done it,
-// or refused it. It reports whether it was sent more than once.
-func (q *queue) settleFinish() (again bool) {
-	for n := range q.items {
-		if i := &q.items[n]; i.kind == finishItem && !i.gone && i.ever {
-			again = i.again
-			q.drop(i)
-			q.tidy()
-			return again
-		}
-	}
-	return false
+// repeats reports whether a finish was sent more than once, and may be refused
+// for that.
+func (q *queue) repeats() bool {
+	return slices.ContainsFunc(q.items, func(i item) bool { return i.kind == finishItem && i.again })
 }
 
 // resume goes on from what the host has received of the session. Audio is sent

@@ -13,7 +13,6 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
@@ -328,13 +327,6 @@ func (st *stream) take(m wire.Message) (tell bool) {
 		if c.ending {
 			c.signal()
 		}
-	case *wire.Conversation:
-		if m.State == wire.StateCompleted && (m.Conversation == nil || m.Conversation.Reason == event.ReasonFinish) {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.queue.settleFinish()
-			c.tell()
-		}
 	case *wire.Error:
 		if m.Fatal {
 			st.said = &ClosedError{Word: m.Code, Message: m.Message}
@@ -375,14 +367,12 @@ func (st *stream) refused(m *wire.Error) (tell bool) {
 		return true
 	}
 	if m.Ref.Seq == 0 {
-		if m.Ref.Type != "finish" {
+		if m.Code != wire.CodeEmptyConversation {
 			return true
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		again := c.queue.settleFinish()
-		c.tell()
-		return !again || m.Code != wire.CodeEmptyConversation
+		return !c.queue.repeats()
 	}
 	c.mu.Lock()
 	segments := c.queue.refuseTranscript(m.Ref.Seq)

@@ -89,7 +89,9 @@ func TestTheHostSaysWhenToComeBack(t *testing.T) {
 		{"closing, with a time that can't be meant", closing(1 << 60), 5 * time.Minute},
 		{"429", refuse(429, "Retry-After", "7"), 7 * time.Second},
 		{"503", refuse(503, "Retry-After", "7"), 7 * time.Second},
-		{"503 with a date", func(p *peer) { refuse(503, "Retry-After", time.Now().Add(9*time.Second).UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT"))(p) }, 9 * time.Second},
+		{"503 with a date", func(p *peer) {
+			refuse(503, "Retry-After", time.Now().Add(9*time.Second).UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT"))(p)
+		}, 9 * time.Second},
 		{"503 without a time", refuse(503, "", ""), 0},
 		{"503 with nonsense", refuse(503, "Retry-After", "soon"), 0},
 		{"503 with a time before now", refuse(503, "Retry-After", "-7"), 0},
