@@ -234,6 +234,10 @@ func (c *Client) Close() error {
 	return nil
 }
 
+// Done returns a channel that is closed when the client is over: after End, Close,
+// or an error that trying again can't mend, which End returns.
+func (c *Client) Done() <-chan struct{} { return c.done }
+
 // Stats returns the counts as they are now.
 func (c *Client) Stats() Stats {
 	c.mu.Lock()

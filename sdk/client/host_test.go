@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,7 +158,7 @@ type cutter struct {
 	budget func(r *rand.Rand) int // of bytes, for one direction
 	l      net.Listener
 	wg     sync.WaitGroup
-	cuts   int
+	cuts   atomic.Int64
 }
 
 // newCutter listens until the test ends. r belongs to it.
@@ -184,7 +185,7 @@ func (c *cutter) accept(r *rand.Rand) {
 			in.Close()
 			continue
 		}
-		c.cuts++
+		c.cuts.Add(1)
 		reset := r.IntN(2) == 0
 		up, down := c.budget(r), c.budget(r)
 		c.wg.Go(func() { pass(out, in, up, reset) })   // ends when either closes, or cuts both
@@ -284,7 +285,7 @@ func TestEverythingArrivesOnceAndInOrderWhateverBreaks(t *testing.T) {
 			if s.Sessions != 1 || s.LostAudio != 0 || s.Acked != s.Transcripts {
 				t.Errorf("stats: got %+v", s)
 			}
-			t.Logf("%d connections, %d of them ready; %d bytes of audio, %d transcripts", cut.cuts, s.Connections, s.AudioBytes, s.Transcripts)
+			t.Logf("%d connections, %d of them ready; %d bytes of audio, %d transcripts", cut.cuts.Load(), s.Connections, s.AudioBytes, s.Transcripts)
 		})
 	}
 }
