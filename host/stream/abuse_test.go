@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"io"
 	"testing"
-	"time"
 
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/sdk/wire"
@@ -14,7 +13,9 @@ import (
 
 // rawFrame is a client's frame under a zero mask: its first byte (FIN, reserved
 // bits, opcode), and its payload.
-func rawFrame(first byte, payload []byte) []byte { return rawHeader(first, uint64(len(payload)), payload) }
+func rawFrame(first byte, payload []byte) []byte {
+	return rawHeader(first, uint64(len(payload)), payload)
+}
 
 // rawHeader is rawFrame that says it is n bytes long.
 func rawHeader(first byte, n uint64, payload []byte) []byte {
@@ -145,15 +146,6 @@ func TestCompressionIsOffUnlessItIsAskedForByBoth(t *testing.T) {
 		}
 		conn.Close()
 	}
-}
-
-// A peer that is gone without a word, as behind a NAT that has forgotten it, is
-// noticed by its missing pongs.
-func TestAHalfOpenSocketIsClosed(t *testing.T) {
-	r := newRig(t, rigOptions{config: config.Stream{PingInterval: 20 * time.Millisecond, PongTimeout: 60 * time.Millisecond}})
-	w, _ := r.start() // from here on nobody reads, and so nobody answers
-	r.until("it is noticed", func() bool { return r.closes("4012") == 1 })
-	w.Close()
 }
 
 // A flood of pings is answered by as many pongs as get through, and keeps no

@@ -222,9 +222,22 @@ func (st *stream) message(ctx context.Context, kind int, r io.Reader) error {
 	if kind == websocket.BinaryMessage {
 		st.audio(b)
 	} else {
-		st.text(ctx, b)
+		st.apart(func() { st.text(ctx, b) })
 	}
 	return nil
+}
+
+// apart runs f on a goroutine of its own and waits for it. What needs a deep
+// stack, as JSON does, would leave the reader with one for as long as it lives:
+// most of what a stream takes.
+func (st *stream) apart(f func()) {
+	done := make(chan struct{})
+	go func() { // ends with f
+		defer close(done)
+		defer st.rescue("reading")
+		f()
+	}()
+	<-done
 }
 
 var errTooLarge = errors.New("message too large")
