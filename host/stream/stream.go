@@ -166,9 +166,7 @@ func (st *stream) read(ctx context.Context) {
 	for {
 		kind, r, err := st.conn.NextReader()
 		if err == nil && !st.out.isClosing() {
-			if err = st.message(ctx, kind, r); err == nil {
-				st.heard(time.Now())
-			}
+			err = st.message(ctx, kind, r)
 		}
 		if err != nil {
 			st.log().Debug("reading from a client", "error", err)
@@ -219,8 +217,10 @@ func (st *stream) message(ctx context.Context, kind int, r io.Reader) error {
 	if err != nil {
 		return err
 	}
+	now := time.Now()
+	st.heard(now)
 	if kind == websocket.BinaryMessage {
-		st.audio(b)
+		st.audio(now, b)
 	} else {
 		st.apart(func() { st.text(ctx, b) })
 	}
