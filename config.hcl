@@ -111,6 +111,11 @@ stream {
   # come back later. As many again may wait for a stream to resume them.
   # 1 to 1000000 sessions, default 10000.
   # sessions = 10000
+
+  # Whether messages are compressed (permessage-deflate) for clients that ask for
+  # it. It costs time, and audio gets no smaller.
+  # true or false, default false.
+  # compression = false
 }
 
 # Audio is held only for sessions with an app that was granted "audio".

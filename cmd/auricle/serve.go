@@ -53,6 +53,7 @@ variables (AURICLE_LISTEN for "listen", AURICLE_POOL_WORKERS for "workers" in
 			if err != nil {
 				return err
 			}
+			boundGarbage()
 			return serve(cmd.Context(), host.Options{
 				Config: c, Logger: newLogger(c, cmd.ErrOrStderr()), Version: version().Version, Compiler: compiler, TakeOver: takeOver, Salvage: salvage,
 				Reload: func() (config.Config, config.Problems) { return readConfig(path, cmd.Flags()) },

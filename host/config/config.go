@@ -73,6 +73,7 @@ type Stream struct {
 	AudioBurst       time.Duration // of audio, that may come at once on top of that
 	PerUser          int           // streams of one user at once; 0 is no limit
 	Sessions         int           // with a stream at once, of all users
+	Compression      bool          // whether messages are compressed for clients that ask for it
 }
 
 // Audio bounds the audio kept for apps that receive it.

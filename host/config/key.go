@@ -149,6 +149,10 @@ var keys = []Key{
 		Doc:  "Sessions with a stream at once, of all users; clients beyond it are asked to come back later. As many again may wait for a stream to resume them.",
 		host: func(c *Config) any { return &c.Stream.Sessions },
 	}, {
+		Path: "stream.compression", Kind: Bool, Default: `false`,
+		Doc:  "Whether messages are compressed (permessage-deflate) for clients that ask for it. It costs time, and audio gets no smaller.",
+		host: func(c *Config) any { return &c.Stream.Compression },
+	}, {
 		Path: "audio.buffer", Kind: Size, Default: `"4MiB"`, Min: 64 * kib, Max: gib,
 		Doc:  "Audio of one session that may wait for the slowest app that receives it; beyond it the oldest is dropped, counted and told to the client. Without such an app nothing is buffered.",
 		host: func(c *Config) any { return &c.Audio.BufferBytes },

@@ -66,7 +66,7 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 	at := func(line, column int) config.Pos { return config.Pos{File: path, Line: line, Column: column} }
 	settings := `{"words":["budget","größe"],"a/b~c":{"deep":[null,true,-0.5]},"big":12345678901234567890,` +
 		`"text":"two\nlines\n","true":1e-07,"escaped":"${not.a.variable} <&> \"q\"","nothing":{}}`
-	const apps = 69 // the line on which the app blocks begin
+	const apps = 70 // the line on which the app blocks begin
 	want := config.Config{
 		Listen: "[::1]:0", DataDir: "/var/lib/auricle", Drain: 0, LogLevel: "trace", LogJSON: true,
 		Pool:         config.Pool{Workers: 4, Queue: 1000, PerApp: 2},
@@ -74,7 +74,7 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 		Stream: config.Stream{
 			MaxMessageBytes: 65536, OutputQueueBytes: 2 << 20,
 			StartTimeout: 90 * time.Second, PingInterval: 1500 * time.Millisecond, PongTimeout: 3 * time.Second,
-			IdleTimeout: time.Minute, AudioRate: 10, AudioBurst: 90 * time.Second, PerUser: 3, Sessions: 500,
+			IdleTimeout: time.Minute, AudioRate: 10, AudioBurst: 90 * time.Second, PerUser: 3, Sessions: 500, Compression: true,
 		},
 		Audio:  config.Audio{BufferBytes: 64 << 10},
 		Jobs:   config.Jobs{Attempts: 3, Over: 30 * time.Second},

@@ -62,13 +62,13 @@ func (a *Attachment) Audio(frame []byte) error {
 	if len(s.current.entries) == 0 {
 		s.current.quietSince = now
 	}
-	start := s.current.samples(s.request.Audio)
+	before := s.current.audioBytes
 	s.current.audioBytes += int64(len(frame))
 	s.audioBytes += int64(len(frame))
 	s.owner.metrics.audioReceived.Add(float64(len(frame)))
 	s.ackSoon()
 	if wanted {
-		s.boxes.Audio(s.current.head.ID, start, pcm)
+		s.boxes.Audio(s.current.head.ID, s.current.samples(s.request.Audio, before), pcm)
 	} else {
 		s.owner.metrics.audioDiscarded.Add(float64(len(frame)))
 	}

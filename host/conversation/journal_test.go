@@ -114,19 +114,19 @@ func TestWhenTooMuchWaitsForTheStoreMessagesAreRefusedByName(t *testing.T) {
 	})
 }
 
-func TestAudioIsAcknowledgedOnceASecondAtMost(t *testing.T) {
+func TestAudioIsAcknowledgedEveryTwoSecondsAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, conversation.Options{})
 		s := r.start(pcm16k)
-		for range 25 { // 2.5 s
+		for range 45 { // 4.5 s
 			ok(t, s.Audio(make([]byte, 3200)))
 			time.Sleep(100 * time.Millisecond)
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		got := strings.Split(r.client.take(), "; ")
-		if len(got) != 4 || got[3] != "ack 0 80000" {
-			t.Errorf("got %q, want open and 3 acks, the last of all 80000 bytes", got)
+		if len(got) != 4 || got[3] != "ack 0 144000" {
+			t.Errorf("got %q, want open and 3 acks, the last of all 144000 bytes", got)
 		}
 		r.close()
 	})

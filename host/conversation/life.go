@@ -74,10 +74,10 @@ func (c *conversation) audioMillis(f *audio.Format) int64 {
 	return c.earlierAudioMillis + f.Duration(c.audioBytes).Milliseconds()
 }
 
-// samples returns how much audio of format f the conversation has, in samples
-// of one channel.
-func (c *conversation) samples(f *audio.Format) int64 {
-	return c.earlierAudioMillis*int64(f.Rate)/1000 + c.audioBytes/int64(f.FrameBytes())
+// samples returns how much audio of format f, in samples of one channel, the
+// conversation had when this host had taken bytes of it.
+func (c *conversation) samples(f *audio.Format, bytes int64) int64 {
+	return c.earlierAudioMillis*int64(f.Rate)/1000 + bytes/int64(f.FrameBytes())
 }
 
 // onSilence completes the conversation if nothing was said for long enough,

@@ -14,8 +14,9 @@ import (
 	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
-// ackInterval is the least time between two acks that audio alone causes.
-const ackInterval = time.Second
+// ackInterval is the least time between two acks that audio alone causes. A
+// write to a socket costs about as much as reading a frame of audio.
+const ackInterval = 2 * time.Second
 
 // A stream that resumes is told of what was completed while it was away: of
 // the last maxNews conversations, those that no stream was told of, and those

@@ -15,13 +15,13 @@ import (
 )
 
 // audio takes a binary message. It allocates nothing that it does not have to.
-func (st *stream) audio(b []byte) {
+func (st *stream) audio(now time.Time, b []byte) {
 	if st.session == nil {
 		st.fail(wire.CloseBadMessage, wire.CodeNotStarted, "audio came before start; send start first", &wire.Ref{Type: "audio"})
 		return
 	}
 	st.server.metrics.messages["audio"].Inc()
-	if !st.pace.admit(time.Now(), len(b)) {
+	if !st.pace.admit(now, len(b)) {
 		c := &st.server.o.Config
 		st.fail(wire.CloseAudioTooFast, wire.CodeAudioTooFast, fmt.Sprintf("audio came faster than %d times real time and %v at once (limits.audio_rate, limits.audio_burst_ms); send what was recorded before more slowly. What came before is taken: see audio_bytes of the last ack", c.AudioRate, c.AudioBurst), &wire.Ref{Type: "audio"})
 		return

@@ -1,8 +1,8 @@
-//go:build !unix
+//go:build !linux
 
 package stream
 
 import "net"
 
-// idle returns c: without Unix's sockets each connection keeps a buffer.
+// idle returns c: here each connection keeps a buffer.
 func idle(c net.Conn) net.Conn { return c }

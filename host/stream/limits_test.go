@@ -124,6 +124,7 @@ func TestAUserHasSoManyStreamsAndOthersTheirs(t *testing.T) {
 		if e, ok := last.(*wire.Error); code != 4508 || !ok || e.Code != "too_many_streams" || !e.Fatal {
 			t.Errorf("closed with %d after %+v", code, last)
 		}
+		w.Close()
 	}
 	_, first := r.start()
 	second, _ := r.start()

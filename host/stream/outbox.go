@@ -2,6 +2,7 @@ package stream
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -28,14 +29,14 @@ type outbox struct {
 	queued prometheus.Gauge // bytes of all streams
 	start  func()           // starts a writer
 
-	mu      sync.Mutex // guards what follows; a leaf: nothing is called with it held but start and the connection's deadlines
-	writing bool       // a writer runs
-	over    bool       // nothing is written any more
-	queue   [][]byte   // text frames
-	bytes   int64      // of queue and of the one that is being written
-	pong    []byte     // answers the client's latest ping; nil when none waits
-	pinging bool       // a ping waits
-	closing bool
+	mu      sync.Mutex     // guards what follows; a leaf: nothing is called with it held but start and the connection's deadlines
+	writing bool           // a writer runs
+	over    bool           // nothing is written any more
+	queue   [][]byte       // text frames
+	bytes   int64          // of queue and of the one that is being written
+	pong    []byte         // answers the client's latest ping; nil when none waits
+	pinging bool           // a ping waits
+	closing atomic.Bool    // changed with mu held
 	code    wire.CloseCode // when closing
 	closeBy time.Time      // when closing; not zero: nothing may be written after
 }
@@ -50,7 +51,7 @@ func (o *outbox) init(c *websocket.Conn, limit int64, queued prometheus.Gauge, s
 func (o *outbox) send(frame []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closing {
+	if o.closing.Load() {
 		return
 	}
 	if o.bytes+int64(len(frame)) > o.limit {
@@ -74,7 +75,7 @@ func (o *outbox) close(code wire.CloseCode, last wire.Message) bool {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closing {
+	if o.closing.Load() {
 		return false
 	}
 	o.shut(code, frame)
@@ -86,7 +87,7 @@ func (o *outbox) close(code wire.CloseCode, last wire.Message) bool {
 func (o *outbox) leave() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closing {
+	if o.closing.Load() {
 		return false
 	}
 	o.drop()
@@ -97,7 +98,7 @@ func (o *outbox) leave() bool {
 // shut is close with mu held. What is being written gets no longer than the
 // rest has.
 func (o *outbox) shut(code wire.CloseCode, last []byte) {
-	o.closing = true
+	o.closing.Store(true)
 	o.code = code
 	o.closeBy = time.Now().Add(closeTimeout)
 	o.conn.NetConn().SetWriteDeadline(o.closeBy)
@@ -108,11 +109,7 @@ func (o *outbox) shut(code wire.CloseCode, last []byte) {
 }
 
 // isClosing reports whether close was called.
-func (o *outbox) isClosing() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.closing
-}
+func (o *outbox) isClosing() bool { return o.closing.Load() }
 
 // closeCode returns the code with which the host closes; 0 when it does not,
 // or can't.
@@ -154,7 +151,7 @@ func (o *outbox) wake() {
 func (o *outbox) ping() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.closing {
+	if !o.closing.Load() {
 		o.pinging = true
 		o.wake()
 	}
@@ -190,13 +187,13 @@ func (o *outbox) next() (f frame, ok bool) {
 		return frame{}, false
 	}
 	f.by = time.Now().Add(writeTimeout)
-	if o.closing && o.closeBy.Before(f.by) {
+	if o.closing.Load() && o.closeBy.Before(f.by) {
 		f.by = o.closeBy
 	}
 	switch {
 	case o.pong != nil:
 		f.kind, f.data, o.pong = websocket.PongMessage, o.pong, nil
-	case o.pinging && !o.closing:
+	case o.pinging && !o.closing.Load():
 		f.kind, o.pinging = websocket.PingMessage, false
 	case len(o.queue) > 0:
 		f.kind, f.data = websocket.TextMessage, o.queue[0]
@@ -204,7 +201,7 @@ func (o *outbox) next() (f frame, ok bool) {
 		if o.queue = o.queue[1:]; len(o.queue) == 0 {
 			o.queue = nil
 		}
-	case o.closing:
+	case o.closing.Load():
 		f.kind, f.data = websocket.CloseMessage, websocket.FormatCloseMessage(o.code.Code, o.code.Reason)
 	default:
 		o.writing = false
@@ -227,8 +224,8 @@ func (o *outbox) done(f frame) {
 func (o *outbox) end(code wire.CloseCode) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.closing {
-		o.closing = true
+	if !o.closing.Load() {
+		o.closing.Store(true)
 		o.code = code
 	}
 	o.drop()

@@ -93,11 +93,12 @@ func New(o Options) *Server {
 		clock:   clock.New(),
 		began:   time.Now(),
 		upgrader: websocket.Upgrader{
-			HandshakeTimeout: writeTimeout,
-			ReadBufferSize:   readBufferBytes,
-			WriteBufferSize:  4096,
-			WriteBufferPool:  new(sync.Pool),
-			CheckOrigin:      func(*http.Request) bool { return true }, // refuseRequest has
+			HandshakeTimeout:  writeTimeout,
+			EnableCompression: c.Compression,
+			ReadBufferSize:    readBufferBytes,
+			WriteBufferSize:   4096,
+			WriteBufferPool:   new(sync.Pool),
+			CheckOrigin:       func(*http.Request) bool { return true }, // refuseRequest has
 			Error: func(w http.ResponseWriter, r *http.Request, status int, reason error) {
 				w.Header().Set("Sec-WebSocket-Version", "13")
 				(&refusal{status: status, code: "bad_handshake", message: reason.Error()}).write(w)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -165,15 +166,29 @@ func (st *stream) read(ctx context.Context) {
 	for {
 		kind, r, err := st.conn.NextReader()
 		if err == nil && !st.out.isClosing() {
-			if err = st.message(ctx, kind, r); err == nil {
-				st.heard(time.Now())
-			}
+			err = st.message(ctx, kind, r)
 		}
 		if err != nil {
 			st.log().Debug("reading from a client", "error", err)
+			if brokeProtocol(err) {
+				// gorilla/websocket has answered most of it itself, with this code.
+				st.server.metrics.refused.WithLabelValues("bad_frame").Inc()
+				st.out.close(wire.CloseProtocolError, nil)
+			}
 			return
 		}
 	}
+}
+
+// brokeProtocol reports whether err of a read says that the client broke RFC
+// 6455. gorilla/websocket has no type for that: what is neither a close nor the
+// connection's own error is one.
+func brokeProtocol(err error) bool {
+	var closed *websocket.CloseError
+	if errors.As(err, &closed) || errors.Is(err, websocket.ErrCloseSent) {
+		return false
+	}
+	return errors.Is(err, websocket.ErrReadLimit) || strings.HasPrefix(err.Error(), "websocket: ")
 }
 
 func isTimeout(err error) bool {
@@ -181,10 +196,18 @@ func isTimeout(err error) bool {
 	return errors.As(err, &n) && n.Timeout()
 }
 
+// maxPooledBytes is the largest buffer for messages that is kept: a rare large
+// message is to leave nothing behind.
+const maxPooledBytes = 64 << 10
+
 // message reads one message and acts on it. An error is the connection's.
 func (st *stream) message(ctx context.Context, kind int, r io.Reader) error {
 	buf := st.server.buffers.Get().(*[]byte)
-	defer st.server.buffers.Put(buf)
+	defer func() {
+		if cap(*buf) <= maxPooledBytes {
+			st.server.buffers.Put(buf)
+		}
+	}()
 	b, err := readMessage(r, buf, st.server.o.Config.MaxMessageBytes)
 	st.server.metrics.received.Add(float64(len(b)))
 	if errors.Is(err, errTooLarge) {
@@ -194,12 +217,27 @@ func (st *stream) message(ctx context.Context, kind int, r io.Reader) error {
 	if err != nil {
 		return err
 	}
+	now := time.Now()
+	st.heard(now)
 	if kind == websocket.BinaryMessage {
-		st.audio(b)
+		st.audio(now, b)
 	} else {
-		st.text(ctx, b)
+		st.apart(func() { st.text(ctx, b) })
 	}
 	return nil
+}
+
+// apart runs f on a goroutine of its own and waits for it. What needs a deep
+// stack, as JSON does, would leave the reader with one for as long as it lives:
+// most of what a stream takes.
+func (st *stream) apart(f func()) {
+	done := make(chan struct{})
+	go func() { // ends with f
+		defer close(done)
+		defer st.rescue("reading")
+		f()
+	}()
+	<-done
 }
 
 var errTooLarge = errors.New("message too large")

@@ -9,10 +9,10 @@ type CloseCode struct {
 	Retry  bool   // whether the client may connect again, as it is
 }
 
-// The close codes. The one table: nothing else is sent, but for 1002 where a
-// frame breaks RFC 6455 itself.
+// The close codes. The one table: nothing else is sent.
 var (
 	CloseNormal           = CloseCode{1000, "ended", false}                                              // the client sent end or closed the stream
+	CloseProtocolError    = CloseCode{1002, "a frame that breaks RFC 6455", false}                       // there is no telling what comes after it
 	CloseTryLater         = CloseCode{1013, "the host can't take this now; connect again later", true}   // after closing, with retry_after_ms: it is full, or can't read its store
 	CloseInternal         = CloseCode{1011, "a bug in the host; it has been logged", true}               // only ever our fault
 	CloseShuttingDown     = CloseCode{4001, "the host is shutting down; connect again and resume", true} // after closing, with retry_after_ms
@@ -32,7 +32,7 @@ var (
 
 // CloseCodes lists every code by which the host closes a stream.
 var CloseCodes = []CloseCode{
-	CloseNormal, CloseInternal, CloseTryLater, CloseShuttingDown, CloseSlowReader, CloseIdle, CloseNoPong, CloseBadMessage, CloseUnauthorised,
+	CloseNormal, CloseProtocolError, CloseInternal, CloseTryLater, CloseShuttingDown, CloseSlowReader, CloseIdle, CloseNoPong, CloseBadMessage, CloseUnauthorised,
 	CloseNeverStarted, CloseUnsupportedAudio, CloseMessageTooLarge, CloseSessionExpired, CloseSuperseded, CloseAudioTooFast, CloseTooManyStreams,
 }
 

@@ -26,6 +26,7 @@ stream {
   audio_burst   = "90s"
   per_user      = 3
   sessions      = 500
+  compression   = true
 }
 
 audio { buffer = "64KiB" }

@@ -1,5 +1,3 @@
-//go:build unix
-
 package stream
 
 import (
@@ -8,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"unsafe"
 )
 
 // readAheadBytes is how much is read from a socket at a time: a frame of 100 ms
@@ -69,27 +68,29 @@ func (c *idleConn) Read(p []byte) (int, error) {
 
 // readAhead reads once. It reports false when there is nothing to read yet:
 // then it is called again when there is.
+//
+// The socket does not block, so neither does the call: the scheduler need not
+// know of it. If it did, a reader could wait for its turn while it holds a
+// buffer, and with thousands of them thousands could.
 func (c *idleConn) readAhead(fd uintptr) bool {
 	b := readAheads.Get().(*[readAheadBytes]byte)
-	var n int
-	for {
-		n, c.err = syscall.Read(int(fd), b[:])
-		if c.err != syscall.EINTR {
-			break
-		}
+	c.err = nil
+	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(b)), readAheadBytes)
+	for errno == syscall.EINTR {
+		n, _, errno = syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(b)), readAheadBytes)
 	}
-	if n > 0 {
-		c.ahead, c.r, c.w = b, 0, n
+	if errno == 0 && n > 0 {
+		c.ahead, c.r, c.w = b, 0, int(n)
 		return true
 	}
 	readAheads.Put(b)
-	switch c.err {
+	switch errno {
 	case syscall.EAGAIN:
 		return false
-	case nil:
+	case 0:
 		c.err = io.EOF
 	default:
-		c.err = &net.OpError{Op: "read", Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError("read", c.err)}
+		c.err = &net.OpError{Op: "read", Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError("read", errno)}
 	}
 	return true
 }
