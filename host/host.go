@@ -54,6 +54,9 @@ type Options struct {
 	TakeOver bool
 	// Salvage is store.Options.Salvage.
 	Salvage bool
+	// Chaos is stream.Options.Chaos; New refuses it where others than this
+	// machine can connect.
+	Chaos *stream.Chaos
 }
 
 // Host is a running host. It owns everything that it opens, and goes through
@@ -139,6 +142,10 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 		}
 	}
 
+	if err := h.allowChaos(o.Chaos); err != nil {
+		return nil, err
+	}
+
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
@@ -161,6 +168,7 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 		Sessions:   h.sessions,
 		Logger:     h.log.Named("stream"),
 		Registerer: metrics,
+		Chaos:      o.Chaos,
 	})
 	h.http = h.newServer(metrics)
 	h.offer, err = handover.NewOffer(o.Config.DataDir, h.listener, h.handOver)
@@ -179,6 +187,19 @@ func (h *Host) listen(ctx context.Context, address string) (err error) {
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", address, err)
 	}
+	return nil
+}
+
+// allowChaos says so, loudly, when clients are going to be mistreated, and that
+// it can't be where they may be somebody's.
+func (h *Host) allowChaos(c *stream.Chaos) error {
+	if c == nil {
+		return nil
+	}
+	if a, ok := h.listener.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+		return fmt.Errorf("chaos is for trying clients on one machine, and %s can be reached from others; listen on 127.0.0.1, or leave -chaos away", h.listener.Addr())
+	}
+	h.log.Warn("CHAOS: this host breaks streams, closes them for no reason and refuses handshakes, on purpose; it is for trying clients, and for nothing else", "faults", c, "seed", c.Seed)
 	return nil
 }
 

@@ -125,12 +125,15 @@ func TestTheBackOffBeginsAnewAfterAStreamThatWorked(t *testing.T) {
 		p.say(&wire.Ack{})
 	}
 	breaks := func(p *peer) { p.start("s_1", wire.Received{}, wire.Limits{}) }
+	received := func(n int64) part { // what the one before has brought across
+		return func(p *peer) { p.start("s_1", wire.Received{AudioBytes: n}, wire.Limits{}) }
+	}
 	lives := func(p *peer) {
 		p.start("s_1", wire.Received{}, wire.Limits{})
 		<-time.After(10 * time.Second)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s := newScript(t, true, breaks, breaks, acks, breaks, lives, func(p *peer) {
+		s := newScript(t, true, breaks, breaks, acks, breaks, lives, breaks, received(2), received(2), received(2), received(4), func(p *peer) {
 			p.start("s_1", wire.Received{}, wire.Limits{})
 			p.end(wire.Ack{})
 		})
@@ -140,7 +143,7 @@ func TestTheBackOffBeginsAnewAfterAStreamThatWorked(t *testing.T) {
 			return nil
 		}
 		must(t, s.client().End(within(t)))
-		if got, want := text(attempts), "[1,2,1,2,1]"; got != want {
+		if got, want := text(attempts), "[1,2,1,2,1,2,1,2,3,1]"; got != want {
 			t.Errorf("attempts: got %s, want %s", got, want)
 		}
 	})
