@@ -202,13 +202,13 @@ func TestAQuietStreamIsKeptAlive(t *testing.T) {
 
 func TestAHostThatFallsSilentIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var left time.Duration
+		left := make(chan time.Duration, 1)
 		s := newScript(t, true,
 			func(p *peer) {
 				p.start("s_1", wire.Received{}, wire.Limits{})
 				begun := time.Now()
 				p.next() // the connection's end
-				left = time.Since(begun)
+				left <- time.Since(begun)
 			},
 			func(p *peer) {
 				p.upgrade() // and never ready
@@ -224,7 +224,7 @@ func TestAHostThatFallsSilentIsLeft(t *testing.T) {
 		}
 		<-time.After(3 * time.Minute)
 		must(t, c.End(t.Context()))
-		if left != 90*time.Second {
+		if left := <-left; left != 90*time.Second {
 			t.Errorf("left after %v", left)
 		}
 		if got := c.Stats().Connections; got != 2 {
