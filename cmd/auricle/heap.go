@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -31,10 +32,11 @@ func boundGarbage() {
 		percent   = maxGCPercent
 		at        = time.Now()
 		allocated = heapBytes().allocated
+		rate      float64
 	)
 	afterEachCollection(func() {
 		now, heap := time.Now(), heapBytes()
-		rate := float64(heap.allocated-allocated) / max(now.Sub(at).Seconds(), 1e-3)
+		rate = smooth(rate, float64(heap.allocated-allocated), now.Sub(at))
 		at, allocated = now, heap.allocated
 		if p := gcPercent(heap.live, rate); p != percent { // setting it stops the world
 			percent = p
@@ -48,6 +50,13 @@ func boundGarbage() {
 func gcPercent(live uint64, rate float64) int {
 	room := max(heapRoom, rate*collectEvery.Seconds())
 	return int(min(100*room/max(float64(live), 1), maxGCPercent))
+}
+
+// smooth returns the rate a second of what has been rate, after so many bytes
+// more in d: a burst that is shorter than collectEvery counts little.
+func smooth(rate, bytes float64, d time.Duration) float64 {
+	keep := math.Exp(-float64(d) / float64(collectEvery))
+	return keep*rate + bytes/collectEvery.Seconds()*(1-keep)/max(float64(d)/float64(collectEvery), 1e-9)
 }
 
 type heapSize struct {
