@@ -126,3 +126,14 @@ func (c *hostClient) refused(resp *http.Response) error {
 	e.text = fmt.Sprintf("%s refused: %s", c.base, refusal(resp))
 	return &e
 }
+
+// refusal says why a host answered with a status that is no success.
+func refusal(resp *http.Response) string {
+	var body struct {
+		Error struct{ Code, Message string }
+	}
+	if b, err := io.ReadAll(resp.Body); err == nil && json.Unmarshal(b, &body) == nil && body.Error.Message != "" {
+		return fmt.Sprintf("%s: %s (%s)", resp.Status, printable(body.Error.Message), printable(body.Error.Code))
+	}
+	return resp.Status + "; is it an Auricle host?"
+}

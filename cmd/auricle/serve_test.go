@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auricle-dev/auricle/sdk/client"
 	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/auricle-dev/auricle/sdk/wire"
 )
@@ -121,7 +122,7 @@ func TestServeEndsAtOnceOnASecondSignal(t *testing.T) {
 		_, err := play(ctx, playOptions{
 			URL: "ws://" + s.addr + "/v1/stream", UID: "ada", Speed: asFastAsItGoes,
 			Segments: []event.Segment{{ID: "1", Text: "That is all.", End: 1}},
-			OnMessage: func(m hostMessage) {
+			OnMessage: func(m client.Message) {
 				if c, ok := m.Message.(*wire.Conversation); ok && c.State == wire.StateCompleted {
 					close(completed)
 				}

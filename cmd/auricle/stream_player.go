@@ -2,37 +2,25 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"net"
-	"net/http"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/auricle-dev/auricle/host/audio"
+	"github.com/auricle-dev/auricle/sdk/client"
 	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
-// The bounds of what play waits for.
 const (
-	playDialTimeout  = 10 * time.Second // to connect and be upgraded
-	playReadyTimeout = 15 * time.Second // for ready after start
-	playWriteTimeout = 30 * time.Second // for the host to take one message
-	playQuietTimeout = 90 * time.Second // without a message or a ping: the host pings every 20 s
 	playEndTimeout   = 60 * time.Second // for the host to close after end
 	playBreakTimeout = 10 * time.Second // the same after an interruption
 	playFrame        = 100 * time.Millisecond
-
-	// maxHostMessage bounds one message of the host: a completed conversation
-	// comes whole.
-	maxHostMessage = 64 << 20
+	playBufferBytes  = 64 << 20 // at full speed, an acknowledgement a second must not hold it up
 )
 
 // asFastAsItGoes is the speed that waits for nothing but the host.
@@ -53,53 +41,45 @@ type playOptions struct {
 	Speed float64       // times real time; 0 means 1, asFastAsItGoes does not wait
 	Frame time.Duration // of sound in one message; 0 means 100 ms
 
+	// RetryFor is for how long a stream that was lost, or that a host refuses
+	// for now, is tried again; 0: not at all. A host that never answered is not
+	// tried again.
+	RetryFor time.Duration
+
 	// OnMessage is called with each message of the host, in their order, by
 	// one goroutine: while it runs, nothing is read. nil ignores them.
-	OnMessage func(hostMessage)
-	// OnSend is called after something was sent, with how far the playing has
-	// come in the recording's own time; by another goroutine than OnMessage.
+	OnMessage func(client.Message)
+	// OnRetry is called before a stream is tried again, by another goroutine
+	// than OnMessage. nil ignores it.
+	OnRetry func(client.Retry)
+	// OnSend is called after something was handed to the client, with how far
+	// the playing has come in the recording's own time; by another goroutine
+	// than OnMessage.
 	OnSend func(position time.Duration)
-}
-
-// hostMessage is a message of the host, and the frame as it came. Message is
-// nil when it is of a type that this version does not know.
-type hostMessage struct {
-	wire.Message
-	Raw []byte
-}
-
-// progress counts content of a stream.
-type progress struct {
-	AudioBytes int64
-	Seq        uint64 // of the last transcript message
 }
 
 // playResult says what became of a playing. It is filled as far as the playing
 // came, also when play returns an error.
 type playResult struct {
-	Session   string
-	Sent      progress
-	Acked     progress // what the host said is safe
-	Outputs   int      // notifications included
+	client.Stats
+	Outputs   int // notifications included
 	Gaps      int
 	Errors    int                  // that the host sent
-	Refused   int                  // those of them that refused something that was sent
 	Completed []event.Conversation // in the order of completion
-	CloseCode int                  // 0 when the connection broke
 	Elapsed   time.Duration
 }
 
 // Unacked says what was sent and never acknowledged, "" when nothing was.
 func (r *playResult) Unacked() string {
 	var what string
-	if n := r.Sent.AudioBytes - r.Acked.AudioBytes; n > 0 {
+	if n := r.AudioBytes - r.AckedAudio; n > 0 {
 		what = fmt.Sprintf("%d bytes of audio", n)
 	}
-	if r.Sent.Seq > r.Acked.Seq {
+	if n := r.Transcripts - r.Acked - r.Refused; n > 0 {
 		if what != "" {
 			what += " and "
 		}
-		what += fmt.Sprintf("the transcript messages %d to %d", r.Acked.Seq+1, r.Sent.Seq)
+		what += counted(n, "transcript message")
 	}
 	return what
 }
@@ -107,138 +87,88 @@ func (r *playResult) Unacked() string {
 // play plays a conversation to a host: it starts a stream, sends sound and
 // transcript when they would have come live (a frame when it has been heard, a
 // segment when it has been said), sends end, and returns when the host has
-// closed the stream.
+// closed the stream. A stream that is lost is resumed.
 //
 // It returns nil only when the host closed with 1000 after end. When ctx is
 // cancelled it stops playing, ends the conversation properly (bounded by 10 s)
 // and returns an error that wraps ctx.Err().
 func play(ctx context.Context, o playOptions) (playResult, error) {
 	begun := time.Now()
-	conn, err := dialHost(ctx, o.URL)
+	p := &player{o: o}
+	co := client.Options{
+		URL: o.URL, UID: o.UID, Language: o.Language, Source: o.Source, Metadata: o.Metadata,
+		BufferBytes: playBufferBytes, OnMessage: p.note, OnRetry: p.retry,
+	}
+	if o.Audio != nil {
+		co.Audio = &wire.Format{Codec: string(o.Format.Codec), Rate: o.Format.Rate, Channels: o.Format.Channels}
+	}
+	c, err := client.New(co)
 	if err != nil {
 		return playResult{}, err
 	}
-	p := &player{o: o, conn: conn, ready: make(chan struct{}), closed: make(chan struct{})}
-	go p.read() // ends when conn closes; play waits for it by p.closed
-
-	err = p.run(ctx)
-	closeErr := conn.Close()
-	<-p.closed
-	p.result.Elapsed = time.Since(begun)
-	if err == nil && closeErr != nil && !errors.Is(closeErr, net.ErrClosed) {
-		err = fmt.Errorf("closing the connection: %w", closeErr)
-	}
+	err = p.run(ctx, c)
+	err = errors.Join(err, c.Close())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.result.Stats, p.result.Elapsed = c.Stats(), time.Since(begun)
 	return p.result, err
-}
-
-// dialHost connects and upgrades. Its errors say what to do.
-func dialHost(ctx context.Context, url string) (*websocket.Conn, error) {
-	dialer := websocket.Dialer{HandshakeTimeout: playDialTimeout, Proxy: http.ProxyFromEnvironment}
-	conn, resp, err := dialer.DialContext(ctx, url, nil)
-	switch {
-	case err == nil:
-		conn.SetReadLimit(maxHostMessage)
-		return conn, nil
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return nil, fmt.Errorf("nothing listens at %s; is the host running? start it with \"auricle serve\"", url)
-	case resp != nil:
-		return nil, fmt.Errorf("%s refused the stream: %s", url, refusal(resp))
-	}
-	return nil, fmt.Errorf("connecting to %s: %w", url, err)
-}
-
-// refusal says why a host answered the upgrade with plain HTTP. The dialer has
-// kept the first KiB of the body, and closed the rest.
-func refusal(resp *http.Response) string {
-	var body struct {
-		Error struct{ Code, Message string }
-	}
-	if b, err := io.ReadAll(resp.Body); err == nil && json.Unmarshal(b, &body) == nil && body.Error.Message != "" {
-		return fmt.Sprintf("%s: %s (%s)", resp.Status, printable(body.Error.Message), printable(body.Error.Code))
-	}
-	return resp.Status + "; is it an Auricle host?"
 }
 
 // player is one running play.
 type player struct {
-	o    playOptions
-	conn *websocket.Conn
+	o      playOptions
+	lostAt time.Time // when the stream was lost; belongs to retry
 
-	ready  chan struct{} // closed by read when ready has come
-	closed chan struct{} // closed by read when it ends
-
-	mu     sync.Mutex // guards result while read runs
+	mu     sync.Mutex // guards what follows
 	result playResult
-	fatal  string // of the host's last fatal error or closing; guarded by mu
-	ended  error  // why read ended; valid once closed is closed
 }
 
 // run sends everything and waits for the host to close.
-func (p *player) run(ctx context.Context) error {
-	start := &wire.Start{UID: p.o.UID, Language: p.o.Language, Source: p.o.Source, Metadata: p.o.Metadata}
-	if p.o.Audio != nil {
-		f := p.o.Format
-		start.Audio = &wire.Format{Codec: string(f.Codec), Rate: f.Rate, Channels: f.Channels}
-	}
-	if err := p.sendMessage(start); err != nil {
-		return p.hostError("sending start", err)
-	}
-	timeout := time.NewTimer(playReadyTimeout)
-	defer timeout.Stop()
-	select {
-	case <-p.ready:
-	case <-p.closed:
-		return p.hostError("waiting for ready", p.ended)
-	case <-timeout.C:
-		return fmt.Errorf("the host did not answer start within %v", playReadyTimeout)
-	case <-ctx.Done():
+func (p *player) run(ctx context.Context, c *client.Client) error {
+	_, err := c.WaitReady(ctx)
+	switch {
+	case ctx.Err() != nil:
 		return fmt.Errorf("interrupted: %w", ctx.Err())
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nothing listens at %s; is the host running? start it with \"auricle serve\"", p.o.URL)
+	case err != nil:
+		return fmt.Errorf("waiting for ready: %w", hostError(err))
 	}
-
-	position, err := p.sendAll(ctx)
+	position, err := p.sendAll(ctx, c)
 	interrupted := err != nil && ctx.Err() != nil
 	if err != nil && !interrupted {
-		return p.hostError("playing", err)
+		return fmt.Errorf("playing: %w", hostError(err))
 	}
-	if err := p.sendMessage(&wire.End{}); err != nil {
-		return p.hostError("sending end", err)
+	limit := playEndTimeout + p.o.RetryFor
+	if !interrupted {
+		err = end(ctx, c, limit)
+		interrupted = err != nil && ctx.Err() != nil
 	}
-	return p.awaitClose(ctx, position, interrupted)
+	if interrupted { // it ends the playing, not the end
+		limit = playBreakTimeout
+		err = end(context.WithoutCancel(ctx), c, limit)
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("the host did not close the stream within %v of end", limit)
+	case err != nil:
+		return fmt.Errorf("waiting for the end: %w", hostError(err))
+	case interrupted:
+		return fmt.Errorf("interrupted at %s; what was sent until then is completed: %w", clock(position), ctx.Err())
+	}
+	return nil
 }
 
-// awaitClose waits for the host to close the stream after end.
-func (p *player) awaitClose(ctx context.Context, position time.Duration, interrupted bool) error {
-	limit, stop := playEndTimeout, ctx.Done()
-	if interrupted {
-		limit, stop = playBreakTimeout, nil
-	}
-	timeout := time.NewTimer(limit)
-	defer timeout.Stop()
-	for {
-		select {
-		case <-p.closed:
-			switch {
-			case !websocket.IsCloseError(p.ended, websocket.CloseNormalClosure):
-				return p.hostError("waiting for the end", p.ended)
-			case interrupted:
-				return fmt.Errorf("interrupted at %s; what was sent until then is completed: %w", clock(position), ctx.Err())
-			}
-			return nil
-		case <-timeout.C:
-			return fmt.Errorf("the host did not close the stream within %v of end", limit)
-		case <-stop:
-			// End was sent: only the waiting gets shorter.
-			interrupted, stop = true, nil
-			timeout.Reset(playBreakTimeout)
-		}
-	}
+// end ends the conversation and waits for the host, for a time.
+func end(ctx context.Context, c *client.Client, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return c.End(ctx)
 }
 
 // sendAll sends sound and transcript, each when it is due, and returns how far
 // it came. The error is ctx.Err() when ctx ended.
-func (p *player) sendAll(ctx context.Context) (position time.Duration, err error) {
+func (p *player) sendAll(ctx context.Context, c *client.Client) (position time.Duration, err error) {
 	pace := newPacer(p.o.Speed)
 	defer pace.stop()
 	var frame []byte
@@ -252,13 +182,14 @@ func (p *player) sendAll(ctx context.Context) (position time.Duration, err error
 	}
 
 	segments := p.o.Segments
+	heard := int64(0) // bytes of sound
 	for sound := frame != nil; sound || len(segments) > 0; {
 		if len(segments) > 0 && (!sound || seconds(segments[0].End) <= position) {
 			position = max(position, seconds(segments[0].End))
-			if err := pace.wait(ctx, p.closed, position); err != nil {
+			if err := pace.wait(ctx, c.Done(), position); err != nil {
 				return position, err
 			}
-			if err := p.sendSegment(segments[0]); err != nil {
+			if err := c.Transcript(ctx, segments[:1]); err != nil {
 				return position, err
 			}
 			segments = segments[1:]
@@ -272,11 +203,12 @@ func (p *player) sendAll(ctx context.Context) (position time.Duration, err error
 			if n == 0 {
 				continue
 			}
-			position = p.o.Format.Duration(p.sentAudio() + int64(n))
-			if err := pace.wait(ctx, p.closed, position); err != nil {
+			heard += int64(n)
+			position = p.o.Format.Duration(heard)
+			if err := pace.wait(ctx, c.Done(), position); err != nil {
 				return position, err
 			}
-			if err := p.sendSound(frame[:n]); err != nil {
+			if _, err := c.WriteAudio(ctx, frame[:n]); err != nil {
 				return position, err
 			}
 		}
@@ -287,154 +219,58 @@ func (p *player) sendAll(ctx context.Context) (position time.Duration, err error
 	return position, nil
 }
 
-func (p *player) sentAudio() int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.result.Sent.AudioBytes
-}
-
-func (p *player) sendSegment(s event.Segment) error {
-	p.mu.Lock()
-	p.result.Sent.Seq++
-	seq := p.result.Sent.Seq
-	p.mu.Unlock()
-	return p.sendMessage(&wire.Transcript{Seq: seq, Segments: []event.Segment{s}})
-}
-
-func (p *player) sendSound(b []byte) error {
-	p.mu.Lock()
-	p.result.Sent.AudioBytes += int64(len(b))
-	p.mu.Unlock()
-	return p.send(websocket.BinaryMessage, b)
-}
-
-func (p *player) sendMessage(m wire.Message) error {
-	b, err := wire.Encode(m)
-	if err != nil {
-		return err
+// retry says whether a stream is worth another try.
+func (p *player) retry(r client.Retry) error {
+	_, answered := errors.AsType[*client.RefusedError](r.Err)
+	if !r.Ready && !answered {
+		return r.Err
 	}
-	return p.send(websocket.TextMessage, b)
+	if r.Attempt == 1 {
+		p.lostAt = time.Now()
+	}
+	if time.Since(p.lostAt)+r.In > p.o.RetryFor {
+		return r.Err
+	}
+	if p.o.OnRetry != nil {
+		p.o.OnRetry(r)
+	}
+	return nil
 }
 
-func (p *player) send(kind int, b []byte) error {
-	if err := p.conn.SetWriteDeadline(time.Now().Add(playWriteTimeout)); err != nil {
-		return err
+// hostError is err with what the host said made fit for a terminal.
+func hostError(err error) error {
+	if refused, ok := errors.AsType[*client.RefusedError](err); ok {
+		e := *refused
+		e.Message, e.Code = printable(e.Message), printable(e.Code)
+		return &e
 	}
-	err := p.conn.WriteMessage(kind, b)
-	if isTimeout(err) {
-		return fmt.Errorf("the host took nothing for %v", playWriteTimeout)
+	if closed, ok := errors.AsType[*client.ClosedError](err); ok {
+		e := *closed
+		e.Message, e.Reason = printable(e.Message), printable(e.Reason)
+		return &e
 	}
 	return err
 }
 
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
-}
-
-// errHostClosed says that the host closed while something was still to be sent.
-var errHostClosed = errors.New("the host closed the stream")
-
-// hostError says why a step went wrong. What the host said when it closed the
-// stream explains more than the write that failed because of it.
-func (p *player) hostError(step string, err error) error {
-	// A failed write means a dead connection, so the reader is about to end:
-	// it reads what had come before, then the close.
-	wait := time.NewTimer(time.Second)
-	defer wait.Stop()
-	select {
-	case <-p.closed:
-	case <-wait.C:
-		return fmt.Errorf("%s: %w", step, err)
-	}
+// note keeps what the result tells about a message, and passes it on.
+func (p *player) note(m client.Message) {
 	p.mu.Lock()
-	said := p.fatal
-	p.mu.Unlock()
-	var c *websocket.CloseError
-	switch {
-	case errors.As(p.ended, &c) && c.Code == websocket.CloseAbnormalClosure:
-		return fmt.Errorf("%s: the connection to the host broke", step)
-	case c != nil:
-		if said == "" {
-			said = printable(c.Text)
-		}
-		return fmt.Errorf("%s: %w: %d: %s", step, errHostClosed, c.Code, said)
-	case isTimeout(p.ended):
-		return fmt.Errorf("%s: nothing came from the host for %v, not even a ping", step, playQuietTimeout)
-	case p.ended != nil:
-		return fmt.Errorf("%s: the connection to the host broke: %w", step, p.ended)
-	}
-	return fmt.Errorf("%s: %w", step, err)
-}
-
-// read reads the host's messages until the connection closes.
-func (p *player) read() {
-	defer close(p.closed)
-	alive := func() error { return p.conn.SetReadDeadline(time.Now().Add(playQuietTimeout)) }
-	pong := p.conn.PingHandler()
-	p.conn.SetPingHandler(func(data string) error {
-		return errors.Join(alive(), pong(data))
-	})
-	for ready := false; ; {
-		if p.ended = alive(); p.ended != nil {
-			return
-		}
-		_, b, err := p.conn.ReadMessage()
-		if err != nil {
-			p.ended = err
-			var c *websocket.CloseError
-			if errors.As(err, &c) {
-				p.mu.Lock()
-				p.result.CloseCode = c.Code
-				p.mu.Unlock()
-			}
-			return
-		}
-		m, err := wire.DecodeHost(b)
-		if _, unknown := errors.AsType[*wire.UnknownTypeError](err); err != nil && !unknown {
-			p.ended = err
-			return
-		}
-		p.note(m)
-		if p.o.OnMessage != nil {
-			p.o.OnMessage(hostMessage{Message: m, Raw: b})
-		}
-		if _, ok := m.(*wire.Ready); ok && !ready {
-			ready = true
-			close(p.ready)
-		}
-	}
-}
-
-// note keeps what the result tells about a message.
-func (p *player) note(m wire.Message) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	r := &p.result
-	switch m := m.(type) {
-	case *wire.Ready:
-		r.Session = m.Session
-	case *wire.Ack:
-		r.Acked.Seq = max(r.Acked.Seq, m.Seq)
-		r.Acked.AudioBytes = max(r.Acked.AudioBytes, m.AudioBytes)
+	switch m := m.Message.(type) {
 	case *wire.Output:
 		r.Outputs++
 	case *wire.Gap:
 		r.Gaps++
 	case *wire.Error:
 		r.Errors++
-		if m.Ref != nil {
-			r.Refused++
-		}
-		if m.Fatal {
-			p.fatal = printable(m.Message)
-		}
-	case *wire.Closing:
-		p.fatal = printable(m.Message)
 	case *wire.Conversation:
 		if m.Conversation != nil {
 			r.Completed = append(r.Completed, *m.Conversation)
 		}
+	}
+	p.mu.Unlock()
+	if p.o.OnMessage != nil {
+		p.o.OnMessage(m)
 	}
 }
 
@@ -453,27 +289,20 @@ func newPacer(speed float64) *pacer {
 }
 
 // wait returns when the position in the recording is due, ctx.Err() when ctx
-// ends before, and errHostClosed when closed is closed before.
-func (p *pacer) wait(ctx context.Context, closed <-chan struct{}, position time.Duration) error {
+// ends before. It does not wait any longer once over is closed.
+func (p *pacer) wait(ctx context.Context, over <-chan struct{}, position time.Duration) error {
+	if err := ctx.Err(); err != nil || p.speed == asFastAsItGoes {
+		return err
+	}
 	due := p.begin.Add(time.Duration(float64(position) / p.speed))
 	p.timer.Reset(time.Until(due))
 	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-closed:
-		return errHostClosed
-	default:
-	}
-	if p.speed == asFastAsItGoes {
-		return nil
-	}
-	select {
 	case <-p.timer.C:
 		return nil
+	case <-over:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-closed:
-		return errHostClosed
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"github.com/auricle-dev/auricle/sdk/client"
 	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/auricle-dev/auricle/sdk/wire"
 )
@@ -69,12 +70,24 @@ func (p *streamPrinter) Sent(position time.Duration) {
 }
 
 // Message prints a message of the host. Acknowledgements are not shown.
-func (p *streamPrinter) Message(m hostMessage) {
+func (p *streamPrinter) Message(m client.Message) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if text := p.text(m); text != "" {
 		p.line(text)
 	}
+}
+
+// Retry tells that the stream was lost.
+func (p *streamPrinter) Retry(r client.Retry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.line(fmt.Sprintf("%7s  ", clock(p.position)) + p.style.warn(retryText(r)))
+}
+
+// retryText says why there is no stream, and for how long.
+func retryText(r client.Retry) string {
+	return fmt.Sprintf("%v; connecting again in %v", hostError(r.Err), r.In.Round(10*time.Millisecond))
 }
 
 // line prints one line, with the bar out of its way.
@@ -90,7 +103,7 @@ func (p *streamPrinter) line(text string) {
 }
 
 // text is what a message looks like.
-func (p *streamPrinter) text(m hostMessage) string {
+func (p *streamPrinter) text(m client.Message) string {
 	at := fmt.Sprintf("%7s  ", clock(p.position))
 	switch m := m.Message.(type) {
 	case *wire.Ack:
@@ -133,7 +146,7 @@ func (p *streamPrinter) text(m hostMessage) string {
 		case m.Conversation != nil:
 			text += ": " + conversationSummary(m.Conversation)
 		case m.Omitted:
-			text += "; it is too large to be sent, read it with GET /v1/conversations/" + printable(m.ID)
+			text += "; it was not sent, read it with GET /v1/conversations/" + printable(m.ID)
 		}
 		return text
 	}

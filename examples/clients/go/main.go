@@ -1,17 +1,22 @@
 // Command go streams a WAV file (16-bit mono PCM) to an Auricle host in real
-// time and prints what comes back. Plain maps show what goes over the wire.
+// time and prints what comes back. It stays with the host: when the connection
+// breaks, or the host is restarted, it resumes and nothing is missing.
 //
 //	go run ./examples/clients/go examples/conversations/budget-meeting/budget-meeting.wav
 package main
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"log"
 	"os"
+	"os/signal"
 	"time"
 
-	"github.com/gorilla/websocket"
+	"github.com/auricle-dev/auricle/sdk/client"
+	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/wire"
 )
 
 func main() {
@@ -27,45 +32,47 @@ func main() {
 	}
 	rate, pcm := int(binary.LittleEndian.Uint32(wav[24:])), wav[44:] // a plain header is 44 bytes
 
-	conn, _, err := websocket.DefaultDialer.Dial(url, nil)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	c, err := client.New(client.Options{
+		URL: url, UID: "ana", Language: "en", Source: "example",
+		Audio:     &wire.Format{Codec: wire.PCM16, Rate: rate, Channels: 1},
+		OnMessage: show,
+		OnRetry: func(r client.Retry) error {
+			log.Printf("%v; connecting again in %v", r.Err, r.In.Round(time.Millisecond))
+			return nil
+		},
+	})
 	check(err)
-	defer conn.Close()
-	check(conn.WriteJSON(map[string]any{"type": "start", "uid": "ana", "language": "en",
-		"audio": map[string]any{"codec": "pcm_s16le", "rate": rate, "channels": 1}}))
-	closed := make(chan error)
-	go func() { closed <- read(conn) }() // ends when the stream does
+	defer c.Close()
 
 	frame := rate / 10 * 2 // 100 ms in bytes
 	for tick := time.Tick(100 * time.Millisecond); len(pcm) > 0; <-tick {
-		n := min(frame, len(pcm))
-		check(conn.WriteMessage(websocket.BinaryMessage, pcm[:n]))
+		n := min(frame, len(pcm)/2*2)
+		if n == 0 {
+			break
+		}
+		_, err := c.WriteAudio(ctx, pcm[:n])
+		check(err)
 		pcm = pcm[n:]
 	}
 	// Speech-to-text is the client's part; here is a line it might have heard.
-	check(conn.WriteJSON(map[string]any{"type": "transcript", "seq": 1, "segments": []any{map[string]any{
-		"id": "1", "speaker": "Ana", "is_user": true, "start": 46.2, "end": 51.7,
-		"text": "I'll send the revised budget to Claire by Friday."}}}))
-	check(conn.WriteJSON(map[string]any{"type": "end"})) // complete the conversation, then close
-	if err := <-closed; !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
-		log.Fatal(err)
-	}
+	check(c.Transcript(ctx, []event.Segment{{ID: "1", Speaker: "Ana", IsUser: true, Start: 46.2, End: 51.7,
+		Text: "I'll send the revised budget to Claire by Friday."}}))
+	check(c.End(ctx)) // completes the conversation, and waits for what is due
 }
 
-// read prints the host's messages until the stream closes, and returns why.
-func read(conn *websocket.Conn) error {
-	for {
-		var m map[string]any
-		if err := conn.ReadJSON(&m); err != nil {
-			return err
-		}
-		switch m["type"] {
-		case "output":
-			fmt.Printf("%v says %v\n", m["app"], m["data"])
-		case "conversation":
-			fmt.Printf("conversation %v is %v\n", m["id"], m["state"])
-		case "error", "gap", "closing":
-			fmt.Println(m)
-		}
+// show prints what the host says.
+func show(m client.Message) {
+	switch m := m.Message.(type) {
+	case *wire.Output:
+		fmt.Printf("%s says %s\n", m.App, m.Data)
+	case *wire.Conversation:
+		fmt.Printf("conversation %s is %s\n", m.ID, m.State)
+	case *wire.Error:
+		fmt.Printf("error %s: %s\n", m.Code, m.Message)
+	case *wire.Gap:
+		fmt.Printf("%s missed something: %s\n", m.App, m.Reason)
 	}
 }
 
