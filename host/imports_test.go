@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"sdk":                 {"sdk"},
 	"sdk/event":           {},
 	"sdk/wire":            {"sdk/event"},
+	"sdk/client":          {"sdk/event", "sdk/wire"},
 	"examples":            {"examples", "sdk"},
 }
 
@@ -84,6 +85,8 @@ func TestImportRulesRefuse(t *testing.T) {
 		{"sdk/event", "sdk"},
 		{"sdk/wire", "sdk"},
 		{"sdk/wire", "host/audio"},
+		{"sdk/wire", "sdk/client"},
+		{"sdk/client", "host/stream"},
 		{"sdk/apptest", "host/apps"},
 		{"host/dispatch", "host/conversation"},
 		{"host/apps", "host/dispatch"},

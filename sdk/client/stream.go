@@ -52,7 +52,7 @@ type stream struct {
 	after   time.Duration    // that closing asked for
 	ended   error            // why reading has ended
 	begun   time.Time        // when ready came
-	moved   bool             // something was acknowledged
+	moved   bool             // something has arrived at the host
 }
 
 // stream connects and keeps the connection until it is over. It returns nil
