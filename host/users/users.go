@@ -26,6 +26,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/auricle-dev/auricle/host/store"
 )
@@ -58,6 +59,8 @@ type Options struct {
 	Most    int              // users who may have chosen anything; 0: DefaultMost
 	Changed func(uid string) // that user's choices are other ones; nil: nobody wants to know
 	Logger  hclog.Logger     // nil discards
+
+	Registerer prometheus.Registerer // nil: metrics are not registered
 }
 
 // Users are what users have chosen. Make one with New.
@@ -66,6 +69,7 @@ type Users struct {
 	log     hclog.Logger
 	loaded  chan struct{} // closed when all that there was has been told
 	loading sync.Once
+	changes prometheus.Counter
 
 	mu      sync.RWMutex // guards all below
 	users   map[string]chosen
@@ -95,7 +99,22 @@ func New(o Options) (*Users, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	return &Users{o: o, log: o.Logger, loaded: make(chan struct{}), users: map[string]chosen{}, numbers: map[string]uint16{}}, nil
+	u := &Users{o: o, log: o.Logger, loaded: make(chan struct{}), users: map[string]chosen{}, numbers: map[string]uint16{}}
+	u.changes = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "auricle_user_apps_changes_total",
+		Help: "Times that a user's apps of their own choice were other ones, at this host or another.",
+	})
+	if o.Registerer != nil {
+		users := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "auricle_user_apps_users", Help: "Users who have switched apps on or off, or back to the default of late.",
+		}, func() float64 { return float64(u.Len()) })
+		for _, c := range []prometheus.Collector{u.changes, users} {
+			if err := o.Registerer.Register(c); err != nil {
+				return nil, fmt.Errorf("registering the metrics of users: %w", err)
+			}
+		}
+	}
+	return u, nil
 }
 
 // Follow takes in what the store has and what becomes of it, until ctx ends. It
@@ -191,6 +210,11 @@ func (u *Users) pack(choices map[string]bool) []uint16 {
 const maxNames = 1<<15 - 1
 
 func (u *Users) changed(uid string) {
+	select {
+	case <-u.loaded:
+		u.changes.Inc()
+	default: // it is what was there at the start
+	}
 	if u.o.Changed != nil {
 		u.o.Changed(uid)
 	}
