@@ -1,8 +1,8 @@
 package main
 
 import (
+	"context"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -17,37 +17,39 @@ const (
 	maxGCPercent = 100
 )
 
-// boundGarbage keeps the heap close to what is live. A host with thousands of
-// quiet streams has much that is live and makes little garbage: Go's default
-// would have it take twice the memory, to save next to no time. With GOGC or
-// GOMEMLIMIT set the operator has chosen, and it does nothing.
-func boundGarbage() {
+// boundGarbage keeps the heap close to what is live, until ctx ends. A host with
+// thousands of quiet streams has much that is live and makes little garbage:
+// Go's default would have it take twice the memory, to save next to no time. With
+// GOGC or GOMEMLIMIT set the operator has chosen, and it does nothing.
+func boundGarbage(ctx context.Context) {
 	for _, v := range []string{"GOGC", "GOMEMLIMIT"} {
 		if os.Getenv(v) != "" {
 			return
 		}
 	}
-	var (
-		percent   = maxGCPercent
-		at        = time.Now()
-		allocated = heapBytes().allocated
-	)
-	afterEachCollection(func() {
-		now, heap := time.Now(), heapBytes()
-		rate := float64(heap.allocated-allocated) / max(now.Sub(at).Seconds(), 1e-3)
-		at, allocated = now, heap.allocated
-		if p := gcPercent(heap.live, rate); p != percent { // setting it stops the world
+	tick := time.NewTicker(collectEvery)
+	defer tick.Stop()
+	percent, before := maxGCPercent, heapBytes().allocated
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		heap := heapBytes()
+		p := gcPercent(heap.live, heap.allocated-before)
+		before = heap.allocated
+		if p < percent-percent/8 || p > percent+percent/8 { // setting it stops the world
 			percent = p
 			debug.SetGCPercent(p)
 		}
-	})
+	}
 }
 
-// gcPercent returns GOGC for so many live bytes, and so many allocated in a
-// second.
-func gcPercent(live uint64, rate float64) int {
-	room := max(heapRoom, rate*collectEvery.Seconds())
-	return int(min(100*room/max(float64(live), 1), maxGCPercent))
+// gcPercent returns GOGC for so many live bytes, and so many that were allocated
+// in the last collectEvery.
+func gcPercent(live, allocated uint64) int {
+	return int(min(100*max(heapRoom, allocated)/max(live, 1), maxGCPercent))
 }
 
 type heapSize struct {
@@ -65,14 +67,4 @@ func heapBytes() heapSize {
 		return s[i].Value.Uint64()
 	}
 	return heapSize{live: value(0) + value(1), allocated: value(2)}
-}
-
-// afterEachCollection has f called after each garbage collection, by the
-// runtime, for as long as the process lives.
-func afterEachCollection(f func()) {
-	// The smallest object that is not allocated together with others.
-	runtime.AddCleanup(new([16]byte), func(struct{}) {
-		f()
-		afterEachCollection(f)
-	}, struct{}{})
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
@@ -53,7 +54,6 @@ variables (AURICLE_LISTEN for "listen", AURICLE_POOL_WORKERS for "workers" in
 			if err != nil {
 				return err
 			}
-			boundGarbage()
 			return serve(cmd.Context(), host.Options{
 				Config: c, Logger: newLogger(c, cmd.ErrOrStderr()), Version: version().Version, Compiler: compiler, TakeOver: takeOver, Salvage: salvage,
 				Reload: func() (config.Config, config.Problems) { return readConfig(path, cmd.Flags()) },
@@ -104,6 +104,12 @@ func serve(ctx context.Context, o host.Options) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+
+	running, ended := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	background.Go(func() { boundGarbage(running) })
+	defer background.Wait()
+	defer ended()
 
 	h, err := host.New(ctx, o)
 	var problems config.Problems

@@ -41,6 +41,7 @@ type rigOptions struct {
 	wantsAudio   bool
 	pipe         bool         // in-memory connections, for synctest bubbles
 	store        *memoryStore // nil: a new one
+	chaos        *stream.Chaos
 }
 
 func newRig(t testing.TB, o rigOptions) *rig {
@@ -50,7 +51,7 @@ func newRig(t testing.TB, o rigOptions) *rig {
 	}
 	o.conversation.Store, o.conversation.Dispatch, o.conversation.Jobs = r.store, echo{o.wantsAudio, r.flooded}, promptJobs{}
 	r.sessions = conversation.New(o.conversation)
-	r.server = stream.New(stream.Options{Config: o.config, Sessions: r.sessions, Registerer: r.metrics})
+	r.server = stream.New(stream.Options{Config: o.config, Sessions: r.sessions, Registerer: r.metrics, Chaos: o.chaos})
 	var h interface{ Close() error }
 	if o.pipe {
 		l := newPipeListener()

@@ -32,6 +32,9 @@ type Options struct {
 	// very many streams it is longer: no more than comebackRate come at once.
 	RetryMin, RetryMax time.Duration
 
+	// Chaos mistreats clients, for those who write one; nil does not.
+	Chaos *Chaos
+
 	Logger     hclog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil: metrics are not registered
 }
@@ -123,6 +126,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.write(w)
 		return
 	}
+	chaos := s.o.Chaos.stream()
+	if f := chaos.refuse(); f != nil {
+		s.shaken()
+		f.write(w)
+		return
+	}
 	conn, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		s.shaken()
@@ -130,6 +139,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	st := newStream(s, conn)
+	st.chaos = chaos
 
 	s.mu.Lock()
 	defer s.mu.Unlock()

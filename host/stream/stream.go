@@ -35,6 +35,7 @@ type stream struct {
 	watch   watch
 	gaps    gaps
 	pace    pace
+	chaos   *streamChaos             // nil, but for a host that is to be chaotic
 	session *conversation.Attachment // nil before start
 
 	ended      bool // end was received
@@ -140,6 +141,9 @@ func (st *stream) put(f frame) error {
 	if f.kind != websocket.TextMessage {
 		return st.conn.WriteControl(f.kind, f.data, f.by)
 	}
+	if !st.out.isClosing() {
+		st.chaos.pause()
+	}
 	st.conn.SetWriteDeadline(f.by)
 	if err := st.conn.WriteMessage(f.kind, f.data); err != nil {
 		return err
@@ -166,7 +170,7 @@ func (st *stream) read(ctx context.Context) {
 	for {
 		kind, r, err := st.conn.NextReader()
 		if err == nil && !st.out.isClosing() {
-			err = st.message(ctx, kind, r)
+			err = st.fated(ctx, kind, r)
 		}
 		if err != nil {
 			st.log().Debug("reading from a client", "error", err)
@@ -178,6 +182,23 @@ func (st *stream) read(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// fated is message, unless chaos would have it otherwise.
+func (st *stream) fated(ctx context.Context, kind int, r io.Reader) error {
+	fate := st.chaos.message()
+	switch {
+	case fate.close != nil:
+		st.out.close(*fate.close, st.server.chaosLast(*fate.close))
+		return nil
+	case fate.dropBefore:
+		return st.conn.Close() // the next read notices
+	}
+	err := st.message(ctx, kind, r)
+	if fate.dropAfter {
+		st.conn.Close() // the same
+	}
+	return err
 }
 
 // brokeProtocol reports whether err of a read says that the client broke RFC

@@ -289,3 +289,29 @@ func TestEverythingArrivesOnceAndInOrderWhateverBreaks(t *testing.T) {
 		})
 	}
 }
+
+// TestEverythingArrivesAtAChaoticHost has the host itself do what it can to
+// lose something: it closes with each code that lets a client come back, breaks
+// connections before and after it has taken a message, and refuses handshakes.
+func TestEverythingArrivesAtAChaoticHost(t *testing.T) {
+	for n := range 4 {
+		t.Run(fmt.Sprint("seed ", n), func(t *testing.T) {
+			t.Parallel()
+			chaos, err := stream.ParseChaos("drop=4%,delay=3ms,close=1011:1%,close=1013:1%,close=4001:1%,close=4008:1%,close=4010:1%,close=4012:1%,refuse=429:2%,refuse=503:2%")
+			must(t, err)
+			chaos.Seed = uint64(n)
+			h := newHost(t, stream.Options{Chaos: chaos, RetryMin: time.Millisecond, RetryMax: 2 * time.Millisecond})
+			c := newClient(t, client.Options{
+				URL: h.url, UID: "ada", Audio: pcm8k, BufferBytes: 64 << 10,
+				Jitter:    func(time.Duration) time.Duration { return time.Millisecond },
+				OnRefused: func(_ []event.Segment, why *wire.Error) { t.Errorf("refused: %+v", why) },
+			})
+			want := talk(t, c, rand.New(rand.NewPCG(uint64(n), 3)), 300)
+			must(t, c.End(within(t)))
+			h.compare(t, want)
+			if s := c.Stats(); s.Sessions != 1 || s.LostAudio != 0 || s.Acked != s.Transcripts || s.Connections < 10 {
+				t.Errorf("stats: got %+v", s)
+			}
+		})
+	}
+}
