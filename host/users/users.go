@@ -9,7 +9,7 @@
 //
 // Everything is kept in memory, and so is bounded: Options.Most users who have
 // chosen anything (who has not costs nothing), with store.MaxChoices apps each.
-// A user costs some 100 bytes and the uid, an app of theirs 2 bytes: see
+// A user costs some 90 bytes and the uid, an app of theirs 2 bytes: see
 // BenchmarkMemory.
 //
 // Concurrency: every method may be called concurrently; Choice and Chosen take a
@@ -76,11 +76,12 @@ type Users struct {
 	names   []string          // of apps, by number
 	numbers map[string]uint16 // the same
 	round   uint32            // counts the times that all was told from the beginning
+	told    store.Revision    // the newest that Follow was told: of each user that, or a newer one, is known
 }
 
 // chosen is what one user has chosen. A user who is put back to the defaults
-// stays, without apps, until all is told again: an older record that comes late
-// must not count.
+// here stays, without apps, until Follow is told so: an older record that comes
+// late must not count.
 type chosen struct {
 	revision store.Revision
 	round    uint32
@@ -106,7 +107,7 @@ func New(o Options) (*Users, error) {
 	})
 	if o.Registerer != nil {
 		users := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "auricle_user_apps_users", Help: "Users who have switched apps on or off, or back to the default of late.",
+			Name: "auricle_user_apps_users", Help: "Users who have switched apps on or off.",
 		}, func() float64 { return float64(u.Len()) })
 		for _, c := range []prometheus.Collector{u.changes, users} {
 			if err := o.Registerer.Register(c); err != nil {
@@ -133,7 +134,7 @@ func (u *Users) Follow(ctx context.Context) error {
 				close(u.loaded)
 			})
 		default:
-			u.apply(c.Choices, c.Revision)
+			u.apply(c.Choices, c.Revision, true)
 		}
 	})
 }
@@ -160,21 +161,29 @@ func (u *Users) synced() {
 	}
 }
 
-// apply takes in a user's choices as of a revision.
-func (u *Users) apply(c store.Choices, revision store.Revision) {
+// apply takes in a user's choices as of a revision, of which Follow was told or
+// which were written here.
+func (u *Users) apply(c store.Choices, revision store.Revision, told bool) {
 	u.mu.Lock()
 	old, known := u.users[c.UID]
-	if known && old.revision > revision {
+	if known && old.revision > revision || !told && revision <= u.told {
 		u.mu.Unlock()
 		return
 	}
-	same := known && old.revision == revision
+	if told {
+		u.told = max(u.told, revision)
+	}
+	same := known && old.revision == revision || !known && len(c.Apps) == 0
 	next := old
 	if !same {
 		next = chosen{revision: revision, apps: u.pack(c.Apps)}
 	}
-	next.round = u.round
-	u.users[c.UID] = next
+	next.revision, next.round = revision, u.round
+	if told && len(c.Apps) == 0 {
+		delete(u.users, c.UID)
+	} else {
+		u.users[c.UID] = next
+	}
 	u.mu.Unlock()
 	if !same {
 		u.changed(c.UID)
@@ -281,7 +290,7 @@ func (u *Users) Set(ctx context.Context, uid, app string, to State) error {
 		on, has := c.Apps[app]
 		if to == Default && !has || to != Default && has && on == (to == On) {
 			if revision != 0 {
-				u.apply(c, revision) // another host's, of which this one may not have heard
+				u.apply(c, revision, false) // another host's, of which this one may not have heard
 			}
 			return nil
 		}
@@ -303,7 +312,7 @@ func (u *Users) Set(ctx context.Context, uid, app string, to State) error {
 		if err != nil {
 			return err
 		}
-		u.apply(c, next)
+		u.apply(c, next, false)
 		return nil
 	}
 	return ErrBusy
