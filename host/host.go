@@ -35,6 +35,7 @@ import (
 	"github.com/auricle-dev/auricle/host/replays"
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/host/stream"
+	"github.com/auricle-dev/auricle/host/users"
 	"github.com/auricle-dev/auricle/plugins"
 )
 
@@ -73,6 +74,7 @@ type Host struct {
 	replays  *replays.Directory // nil: nothing is recorded
 	apps     *apps.Set
 	store    *store.Store
+	users    *users.Users
 	dispatch *dispatch.Dispatcher
 	members  *cluster.Members
 	jobs     *jobs.Jobs
@@ -319,8 +321,13 @@ func (h *Host) record(c config.Config, metrics prometheus.Registerer) (err error
 // startWork starts dispatch, jobs and sessions, and takes up what an earlier
 // host left open.
 func (h *Host) startWork(ctx context.Context, c config.Config, metrics prometheus.Registerer) (err error) {
+	h.users, err = users.New(users.Options{Store: h.store, Changed: h.refit, Logger: h.log.Named("users"), Registerer: metrics})
+	if err != nil {
+		return err
+	}
 	h.dispatch, err = dispatch.New(dispatch.Options{
 		Apps:        h.apps,
+		Choices:     h.users,
 		Workers:     c.Pool.Workers,
 		Queue:       c.Pool.Queue,
 		PerApp:      c.Pool.PerApp,
@@ -366,6 +373,10 @@ func (h *Host) startWork(ctx context.Context, c config.Config, metrics prometheu
 	if err := h.members.Start(ctx); err != nil {
 		return fmt.Errorf("joining the hosts that share the store: %w", err)
 	}
+	// Before anything runs: nobody is to get what was switched off.
+	if err := h.loadUsers(ctx); err != nil {
+		return err
+	}
 	if err := h.sessions.Recover(ctx, h.members.Alive); err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("taking up what was open when the host stopped: %w", err)
@@ -388,6 +399,33 @@ func (h *Host) startWork(ctx context.Context, c config.Config, metrics prometheu
 		})
 	}
 	return nil
+}
+
+// usersTimeout bounds the reading of what users have chosen, at the start.
+const usersTimeout = time.Minute
+
+// loadUsers follows what users choose, and returns once all is known that they
+// had chosen.
+func (h *Host) loadUsers(ctx context.Context) error {
+	h.followed.Go(func() { // ends with follow; shutdown waits for it
+		if err := h.users.Follow(h.follow); err != nil && h.follow.Err() == nil {
+			h.log.Warn("can't hear any more which apps users switch at other hosts", "error", err)
+		}
+	})
+	ctx, cancel := context.WithTimeout(ctx, usersTimeout)
+	defer cancel()
+	select {
+	case <-h.users.Loaded():
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("reading which apps users have switched: %w", ctx.Err())
+	}
+}
+
+// refit puts other apps of a user in force.
+func (h *Host) refit(uid string) {
+	h.dispatch.Refit(uid)
+	h.jobs.Wake() // what waits may have to run, or not to
 }
 
 // takeUpPause is between two tries to take over what a host has left.
@@ -466,6 +504,7 @@ func (h *Host) newServer(metrics prometheus.Gatherer) *http.Server {
 		Dispatch: h.dispatch,
 		Apps:     h.apps,
 		Jobs:     h.jobs,
+		Users:    h.users,
 		Members:  h.members,
 		Shared:   h.store.Shared(),
 		Gatherer: metrics,
