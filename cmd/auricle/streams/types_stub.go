@@ -1,0 +1,9 @@
+package streams
+
+type (
+	Transcripts struct{}
+	AudioApp    struct{}
+	Churn       struct{}
+	Long        struct{}
+	Disturbed   struct{}
+)
