@@ -78,8 +78,8 @@ a descriptor for each stream. All of it takes about a quarter of an hour.`,
   auricle bench streams -json > streams.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if o.Streams < 2 || o.Rounds < 1 || o.Window <= 0 {
-				return usagef("-n is %d, -rounds is %d and -window is %v; they must be at least 2, at least 1, and above 0", o.Streams, o.Rounds, o.Window)
+			if o.Streams < 2 || o.Rounds < 1 || o.Window <= 0 || o.Settle <= 0 {
+				return usagef("-n is %d, -rounds is %d, -window is %v and -settle is %v; they must be at least 2, at least 1, and above 0", o.Streams, o.Rounds, o.Window, o.Settle)
 			}
 			for _, name := range o.Only {
 				if !slices.Contains(streams.Scenarios, name) {
@@ -112,6 +112,7 @@ a descriptor for each stream. All of it takes about a quarter of an hour.`,
 	cmd.Flags().StringSliceVar(&o.Only, "only", nil, "measure these `SCENARIOS` only, with commas between")
 	cmd.Flags().IntVar(&o.Rounds, "rounds", 2, "measure `N` times in turns what is compared")
 	cmd.Flags().DurationVar(&o.Window, "window", 10*time.Second, "measure for so long each time")
+	cmd.Flags().DurationVar(&o.Settle, "settle", 150*time.Second, "wait so long at most until the host has given back what it held")
 	cmd.Flags().StringVar(&o.App, "app", "", "the module `FILE` that takes audio (default: one is built)")
 	return cmd
 }

@@ -23,6 +23,8 @@ type conn struct {
 	r     *bufio.Reader
 	gone  atomic.Bool // it broke or was closed: nothing is sent any more
 
+	session string // of ready
+
 	seq   uint64           // of the last transcript; the pacer's
 	acked uint64           // the reader's
 	sent  [32]atomic.Int64 // when the last transcripts were sent, by seq, in ns
@@ -76,13 +78,14 @@ func upgrade(ctx context.Context, address string, i int) (*net.TCPConn, *bufio.R
 	return tcp, r, nil
 }
 
-// connect opens the i-th stream of a group.
-func (g *group) connect(ctx context.Context, i int) (*conn, error) {
+// connect opens the i-th stream of a group, and resumes a session if one is
+// named.
+func (g *group) connect(ctx context.Context, i int, session string) (*conn, error) {
 	tcp, r, err := upgrade(ctx, g.o.Address, i)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{group: g, c: tcp, r: r, done: make(chan struct{})}
+	c := &conn{group: g, c: tcp, r: r, session: session, done: make(chan struct{})}
 	if err := c.start(i); err != nil {
 		tcp.Close() // err says more
 		return nil, err
@@ -105,6 +108,9 @@ func (c *conn) start(i int) error {
 	if g.o.Audio {
 		start += `,"audio":{"codec":"pcm_s16le","rate":16000,"channels":1}`
 	}
+	if c.session != "" {
+		start += `,"session":"` + c.session + `"`
+	}
 	if _, err := c.c.Write(appendFrame(nil, opText, []byte(start+"}"))); err != nil {
 		return err
 	}
@@ -115,6 +121,9 @@ func (c *conn) start(i int) error {
 		case err != nil:
 			return fmt.Errorf("waiting for ready: %w", err)
 		case op == opText && bytes.HasPrefix(payload, []byte(`{"type":"ready"`)):
+			_, rest, _ := bytes.Cut(payload, []byte(`"session":"`))
+			session, _, _ := bytes.Cut(rest, []byte(`"`))
+			c.session = string(session)
 			return nil
 		case op == opText && bytes.HasPrefix(payload, []byte(`{"type":"error"`)), op == opClose:
 			return fmt.Errorf("start was answered with %q", payload)

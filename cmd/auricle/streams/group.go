@@ -31,7 +31,8 @@ type group struct {
 
 const manyProblems = 5
 
-// opening is how many connections are opened at once.
+// opening is how many connections are opened at once, unless it is to be as fast
+// as it goes: then all are.
 const opening = 64
 
 var theAudioFrame = audioFrame()
@@ -67,10 +68,20 @@ func newGroup(ctx context.Context, o order) *group {
 // open opens so many more streams, PerSecond of them a second; 0 opens them as
 // fast as it goes.
 func (g *group) open(ctx context.Context, n, perSecond int) error {
+	return g.resume(ctx, make([]string, n), perSecond)
+}
+
+// resume is open for sessions that are there already; "" is a new one.
+func (g *group) resume(ctx context.Context, sessions []string, perSecond int) error {
+	n := len(sessions)
 	conns := make([]*conn, n)
 	first := len(g.conns)
-	err := each(ctx, n, opening, perSecond, func(i int) (err error) {
-		conns[i], err = g.connect(ctx, g.o.First+first+i)
+	atOnce := opening
+	if perSecond == 0 {
+		atOnce = n
+	}
+	err := each(ctx, n, atOnce, perSecond, func(i int) (err error) {
+		conns[i], err = g.connect(ctx, g.o.First+first+i, sessions[i])
 		return err
 	})
 	for _, c := range conns {

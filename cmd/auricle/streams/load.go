@@ -141,18 +141,20 @@ func (g *group) figures() answer {
 }
 
 // storm cuts all streams of the group at once, and has all of them connect
-// again at once.
+// again and resume at once.
 func (g *group) storm(ctx context.Context) error {
 	old := g.conns
 	g.conns = nil
 	var errs []error
+	var sessions []string
 	for _, c := range old {
+		sessions = append(sessions, c.session)
 		errs = append(errs, ignoreClosed(c.end(endReset)))
 	}
 	for _, c := range old {
 		<-c.done
 	}
-	errs = append(errs, g.open(ctx, len(old), 0))
+	errs = append(errs, g.resume(ctx, sessions, 0))
 	return errors.Join(errs...)
 }
 
@@ -161,7 +163,7 @@ func (g *group) storm(ctx context.Context) error {
 func cycles(ctx context.Context, o order) error {
 	g := &group{o: o}
 	return each(ctx, o.N, o.AtOnce, 0, func(i int) error {
-		c, err := g.connect(ctx, o.First+i)
+		c, err := g.connect(ctx, o.First+i, "")
 		if err != nil {
 			return err
 		}
@@ -207,7 +209,7 @@ func talk(ctx context.Context, o order) error {
 		many = append(many, theAudioFrame...)
 	}
 	return each(ctx, o.N, o.AtOnce, 0, func(i int) (err error) {
-		c, err := g.connect(ctx, o.First+i)
+		c, err := g.connect(ctx, o.First+i, "")
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,8 @@ import (
 )
 
 // scrape reads the host's metrics and adds up each family's: a family's value
-// is the sum over its labels.
+// is the sum over its labels; that of its name and " ok" is the sum of what ended
+// well.
 func (s *server) scrape(ctx context.Context) (map[string]float64, error) {
 	body, err := fetch(ctx, s.metrics)
 	if err != nil {
@@ -28,8 +29,11 @@ func (s *server) scrape(ctx context.Context) (map[string]float64, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %q: %w", s.metrics, line, err)
 		}
-		name, _, _ = strings.Cut(name, "{")
+		name, labels, _ := strings.Cut(name, "{")
 		sums[name] += v
+		if strings.Contains(labels, `outcome="ok"`) {
+			sums[name+" ok"] += v
+		}
 	}
 	if _, ok := sums["go_goroutines"]; !ok {
 		return nil, errors.New(s.metrics + " has no go_goroutines")

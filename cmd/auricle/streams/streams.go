@@ -46,6 +46,7 @@ type Options struct {
 	Only    []string      // scenarios; none means all
 	Rounds  int           // of what is measured in turns; 0 means 2
 	Window  time.Duration // of one measurement; 0 means 10 s
+	Settle  time.Duration // how long what a host held may take to be given back at most; 0 means 150 s: Go collects garbage every 2 min
 	App     string        // file of a module that takes audio every second; "" builds one
 }
 
@@ -93,6 +94,9 @@ func Run(ctx context.Context, o Options) (_ Report, err error) {
 	if o.Window == 0 {
 		o.Window = 10 * time.Second
 	}
+	if o.Settle == 0 {
+		o.Settle = 150 * time.Second
+	}
 	if len(o.Only) == 0 {
 		o.Only = Scenarios
 	}
@@ -121,6 +125,11 @@ func Run(ctx context.Context, o Options) (_ Report, err error) {
 		measure func(context.Context) error
 	}{
 		{ScenarioNoAudioApp, b.noAudioApp},
+		{ScenarioTranscripts, b.transcripts},
+		{ScenarioAudioApp, b.audioApp},
+		{ScenarioChurn, b.churn},
+		{ScenarioLong, b.long},
+		{ScenarioDisturbed, b.disturbed},
 	} {
 		if !slices.Contains(o.Only, s.name) {
 			continue
@@ -177,6 +186,11 @@ func settled(ctx context.Context, s *server, bound time.Duration) (usage, error)
 // window has a group go on for a while, and returns what the server used
 // meanwhile, and what the generator saw.
 func (b *bench) window(ctx context.Context, s *server, group string) (used usage, a answer, err error) {
+	return b.windowDuring(ctx, s, group, nil)
+}
+
+// windowDuring is window, with something done at its beginning.
+func (b *bench) windowDuring(ctx context.Context, s *server, group string, do func() error) (used usage, a answer, err error) {
 	if _, err = b.load.do(ctx, order{Do: "reset", Group: group}); err != nil {
 		return used, a, err
 	}
@@ -184,7 +198,13 @@ func (b *bench) window(ctx context.Context, s *server, group string) (used usage
 	if err != nil {
 		return used, a, errors.Join(err, s.died())
 	}
-	pause(ctx, b.o.Window)
+	end := time.Now().Add(b.o.Window)
+	if do != nil {
+		if err := do(); err != nil {
+			return used, a, err
+		}
+	}
+	pause(ctx, time.Until(end))
 	after, err := usageOf(s.cmd.Process.Pid)
 	if err != nil {
 		return used, a, errors.Join(err, s.died())

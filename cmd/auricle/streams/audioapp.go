@@ -1,0 +1,92 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/auricle-dev/auricle/cmd/auricle/figures"
+)
+
+// AudioApp is what a host takes that calls an app in Go with every second of
+// each stream's audio.
+type AudioApp struct {
+	Streams       int     `json:"streams"`
+	Dropped       int64   `json:"dropped"` // pieces of audio, by the host's own count and by what its clients were told, whichever is more
+	DroppedBytes  int64   `json:"dropped_bytes"`
+	Failed        int64   `json:"failed"` // invocations that ended otherwise than ok
+	PerSecond     float64 `json:"invocations_per_s"`
+	OutputsPerSec float64 `json:"outputs_per_s"` // that the clients got
+	Cores         float64 `json:"cores"`
+	CPUMillis     float64 `json:"cpu_ms_per_invocation"` // with all that the stream takes besides
+	RSSPerStream  float64 `json:"rss_per_stream"`        // bytes
+	LateP99Millis float64 `json:"late_p99_ms"`
+}
+
+const audioAppStreams = 1500
+
+func (b *bench) audioApp(ctx context.Context) error {
+	n := min(audioAppStreams, b.o.Streams)
+	b.say("audio_app: %d streams, an app in Go called every second for each", n)
+	module, err := b.audioGuest(ctx)
+	if err != nil {
+		return err
+	}
+	host, err := b.startHost(ctx, fmt.Sprintf("app \"level\" {\n  module = %q\n  grant = [\"audio\"]\n}\n", module))
+	if err != nil {
+		return err
+	}
+	measure := func() error {
+		if err := b.warm(ctx, host); err != nil {
+			return err
+		}
+		empty, err := settled(ctx, host, 10*time.Second)
+		if err != nil {
+			return err
+		}
+		open := order{Do: "open", Group: "app", Address: host.address, N: n, PerSecond: connectRate / 2, Audio: true}
+		if _, err := b.load.do(ctx, open); err != nil {
+			return err
+		}
+		if _, err := settled(ctx, host, 10*time.Second); err != nil {
+			return err
+		}
+		out := &AudioApp{Streams: n}
+		var perSecond, outputs, cores, each, rss, late []float64
+		for range b.o.Rounds {
+			before, err := host.scrape(ctx)
+			if err != nil {
+				return err
+			}
+			began := time.Now()
+			used, a, err := b.window(ctx, host, "app")
+			if err != nil {
+				return err
+			}
+			now, err := host.scrape(ctx)
+			if err != nil {
+				return err
+			}
+			took := time.Since(began).Seconds()
+			since := func(name string) float64 { return now[name] - before[name] }
+			invocations := since("auricle_invocations_total")
+			out.Dropped += max(int64(since("auricle_dropped_events_total")), a.Gaps)
+			out.DroppedBytes += int64(since("auricle_audio_dropped_bytes_total"))
+			out.Failed += int64(invocations - since(`auricle_invocations_total ok`))
+			perSecond = append(perSecond, invocations/took)
+			outputs = append(outputs, float64(a.Outputs)/a.TookSeconds)
+			cores = append(cores, used.cpu.Seconds()/a.TookSeconds)
+			each = append(each, 1000*used.cpu.Seconds()/a.TookSeconds/max(invocations/took, 1e-9))
+			rss = append(rss, float64(used.rss-empty.rss)/float64(n))
+			late = append(late, a.LateP99)
+		}
+		out.PerSecond, out.OutputsPerSec, out.Cores = figures.Median(perSecond), figures.Median(outputs), figures.Median(cores)
+		out.CPUMillis, out.RSSPerStream, out.LateP99Millis = figures.Median(each), figures.Median(rss), figures.Median(late)
+		b.report.AudioApp = out
+		b.say("  %.0f invocations a second, %d dropped, %.2f cores", out.PerSecond, out.Dropped, out.Cores)
+		_, err = b.load.do(ctx, order{Do: "close", Group: "app", How: endReset})
+		return err
+	}
+	return errors.Join(measure(), host.stop())
+}
