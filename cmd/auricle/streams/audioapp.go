@@ -41,7 +41,7 @@ func (b *bench) audioApp(ctx context.Context) error {
 		if err := b.warm(ctx, host); err != nil {
 			return err
 		}
-		empty, err := settled(ctx, host, 10*time.Second)
+		empty, err := b.settled(ctx, host, 10*time.Second)
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (b *bench) audioApp(ctx context.Context) error {
 		if _, err := b.load.do(ctx, open); err != nil {
 			return err
 		}
-		if _, err := settled(ctx, host, 10*time.Second); err != nil {
+		if _, err := b.settled(ctx, host, 10*time.Second); err != nil {
 			return err
 		}
 		out := &AudioApp{Streams: n}

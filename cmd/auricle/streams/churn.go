@@ -75,7 +75,7 @@ func (b *bench) churn(ctx context.Context) error {
 		if _, err := b.calm(ctx, host, func(left) bool { return true }); err != nil {
 			return err
 		}
-		if _, err := settled(ctx, host, 10*time.Second); err != nil {
+		if _, err := b.settled(ctx, host, 10*time.Second); err != nil {
 			return err
 		}
 		before, err := host.holds(ctx)
@@ -135,7 +135,7 @@ func (b *bench) long(ctx context.Context) error {
 		if _, err := b.calm(ctx, host, func(left) bool { return true }); err != nil {
 			return err
 		}
-		before, err := settled(ctx, host, 10*time.Second)
+		before, err := b.settled(ctx, host, 10*time.Second)
 		if err != nil {
 			return err
 		}

@@ -102,7 +102,7 @@ func (b *bench) costOf(ctx context.Context, s *server, group string) (c cost, er
 	if err := b.warm(ctx, s); err != nil {
 		return c, err
 	}
-	empty, err := settled(ctx, s, 10*time.Second)
+	empty, err := b.settled(ctx, s, 10*time.Second)
 	if err != nil {
 		return c, err
 	}
@@ -116,7 +116,7 @@ func (b *bench) costOf(ctx context.Context, s *server, group string) (c cost, er
 	if _, err := b.load.do(ctx, open); err != nil {
 		return c, err
 	}
-	if _, err := settled(ctx, s, 10*time.Second); err != nil {
+	if _, err := b.settled(ctx, s, 10*time.Second); err != nil {
 		return c, err
 	}
 	used, a, err := b.window(ctx, s, group)
@@ -128,7 +128,7 @@ func (b *bench) costOf(ctx context.Context, s *server, group string) (c cost, er
 	if _, err := b.load.do(ctx, open); err != nil {
 		return c, err
 	}
-	if _, err := settled(ctx, s, 20*time.Second); err != nil {
+	if _, err := b.settled(ctx, s, 20*time.Second); err != nil {
 		return c, err
 	}
 	if used, a, err = b.window(ctx, s, group); err != nil {

@@ -155,13 +155,13 @@ func (b *bench) doubt(format string, args ...any) {
 }
 
 // settled waits until what a server resides in has been steady for a while,
-// for as long as bound at most, and returns what it uses then.
-func settled(ctx context.Context, s *server, bound time.Duration) (usage, error) {
+// for as long as bound or Options.Settle at most, and returns what it uses then.
+func (b *bench) settled(ctx context.Context, s *server, bound time.Duration) (usage, error) {
 	const (
 		every  = 250 * time.Millisecond
 		steady = 6 // looks
 	)
-	until := time.Now().Add(bound)
+	until := time.Now().Add(min(bound, b.o.Settle))
 	last, err := usageOf(s.cmd.Process.Pid)
 	for same := 0; err == nil && same < steady && time.Now().Before(until); {
 		pause(ctx, every)

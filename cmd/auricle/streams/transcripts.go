@@ -37,7 +37,7 @@ func (b *bench) transcripts(ctx context.Context) error {
 		if err := b.warm(ctx, host); err != nil {
 			return err
 		}
-		empty, err := settled(ctx, host, 10*time.Second)
+		empty, err := b.settled(ctx, host, 10*time.Second)
 		if err != nil {
 			return err
 		}
@@ -45,7 +45,7 @@ func (b *bench) transcripts(ctx context.Context) error {
 		if _, err := b.load.do(ctx, open); err != nil {
 			return err
 		}
-		if _, err := settled(ctx, host, 10*time.Second); err != nil {
+		if _, err := b.settled(ctx, host, 10*time.Second); err != nil {
 			return err
 		}
 		var rounds []Transcripts
