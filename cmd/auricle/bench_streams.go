@@ -27,6 +27,9 @@ const streamsCommand = "bench-streams-part"
 func streamsPart(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if len(args) > 0 && args[0] != streams.PartHost {
+		signal.Ignore(os.Interrupt) // a terminal sends it to all: the bench's own process sees to the parts
+	}
 	var err error
 	switch {
 	case slices.Equal(args, []string{streams.PartFloor}):
@@ -98,6 +101,9 @@ a descriptor for each stream. All of it takes about a quarter of an hour.`,
 			defer func() { err = errors.Join(err, os.RemoveAll(o.Dir)) }()
 			o.Command, o.Progress = []string{exe, streamsCommand}, cmd.ErrOrStderr()
 			report, err := streams.Run(ctx, o)
+			if ctx.Err() != nil {
+				return errors.New("interrupted; nothing is reported")
+			}
 			if err != nil {
 				return err
 			}

@@ -34,6 +34,7 @@ type child struct {
 	what   string
 	cmd    *exec.Cmd
 	in     io.WriteCloser
+	said   *os.File // what out reads
 	out    *bufio.Reader
 	log    string
 	exited chan struct{} // closed when it has ended
@@ -57,7 +58,7 @@ func (b *bench) start(part string, args ...string) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd.Stdout, c.out = written, bufio.NewReader(out)
+	cmd.Stdout, c.said, c.out = written, out, bufio.NewReader(out)
 	err = cmd.Start()
 	written.Close() // the child has its own
 	if err != nil {
@@ -85,10 +86,16 @@ func (c *child) stop() error {
 	late := time.AfterFunc(stopTimeout, func() { _ = c.cmd.Process.Kill() }) // if it has ended by now, the better
 	defer late.Stop()
 	<-c.exited
-	return c.died()
+	return errors.Join(c.died(), c.said.Close())
 }
 
+// died says how the child ended, if it did and not well.
 func (c *child) died() error {
+	select {
+	case <-c.exited:
+	default:
+		return nil
+	}
 	if c.err == nil {
 		return nil
 	}

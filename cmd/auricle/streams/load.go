@@ -61,15 +61,21 @@ func Generate(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g := &generator{groups: map[string]*group{}}
-	orders := json.NewDecoder(in)
-	answers := json.NewEncoder(out)
-	for {
-		var o order
-		if err := orders.Decode(&o); errors.Is(err, io.EOF) {
-			return nil // whoever gave the orders has ended, and so do all streams
-		} else if err != nil {
-			return err
+	orders, unread := make(chan order), make(chan error, 1)
+	go func() { // ends with in, at the latest with the process
+		defer cancel() // whoever gave the orders has ended: so does what is being done
+		defer close(orders)
+		for in := json.NewDecoder(in); ; {
+			var o order
+			if err := in.Decode(&o); err != nil {
+				unread <- err
+				return
+			}
+			orders <- o
 		}
+	}()
+	answers := json.NewEncoder(out)
+	for o := range orders {
 		began := time.Now()
 		a, err := g.do(ctx, o)
 		if err != nil {
@@ -80,6 +86,10 @@ func Generate(ctx context.Context, in io.Reader, out io.Writer) error {
 			return err
 		}
 	}
+	if err := <-unread; !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }
 
 func (g *generator) do(ctx context.Context, o order) (a answer, err error) {
