@@ -12,16 +12,19 @@ import (
 // AudioApp is what a host takes that calls an app in Go with every second of
 // each stream's audio.
 type AudioApp struct {
-	Streams       int     `json:"streams"`
-	Dropped       int64   `json:"dropped"` // pieces of audio, by the host's own count and by what its clients were told, whichever is more
-	DroppedBytes  int64   `json:"dropped_bytes"`
-	Failed        int64   `json:"failed"` // invocations that ended otherwise than ok
-	PerSecond     float64 `json:"invocations_per_s"`
-	OutputsPerSec float64 `json:"outputs_per_s"` // that the clients got
-	Cores         float64 `json:"cores"`
-	CPUMillis     float64 `json:"cpu_ms_per_invocation"` // with all that the stream takes besides
-	RSSPerStream  float64 `json:"rss_per_stream"`        // bytes
-	LateP99Millis float64 `json:"late_p99_ms"`
+	Streams      int   `json:"streams"`
+	Dropped      int64 `json:"dropped"` // pieces of audio, by the host's own count and by what its clients were told, whichever is more
+	DroppedBytes int64 `json:"dropped_bytes"`
+	Failed       int64 `json:"failed"` // invocations that ended otherwise than ok
+	// Reasons and Outcomes say why audio was dropped and how invocations ended.
+	Reasons       map[string]int64 `json:"reasons"`
+	Outcomes      map[string]int64 `json:"outcomes"`
+	PerSecond     float64          `json:"invocations_per_s"`
+	OutputsPerSec float64          `json:"outputs_per_s"` // that the clients got
+	Cores         float64          `json:"cores"`
+	CPUMillis     float64          `json:"cpu_ms_per_invocation"` // with all that the stream takes besides
+	RSSPerStream  float64          `json:"rss_per_stream"`        // bytes
+	LateP99Millis float64          `json:"late_p99_ms"`
 }
 
 const audioAppStreams = 1500
@@ -52,7 +55,7 @@ func (b *bench) audioApp(ctx context.Context) error {
 		if _, err := b.settled(ctx, host, 10*time.Second); err != nil {
 			return err
 		}
-		out := &AudioApp{Streams: n}
+		out := &AudioApp{Streams: n, Reasons: map[string]int64{}, Outcomes: map[string]int64{}}
 		var perSecond, outputs, cores, each, rss, late []float64
 		for range b.o.Rounds {
 			before, err := host.scrape(ctx)
@@ -70,10 +73,22 @@ func (b *bench) audioApp(ctx context.Context) error {
 			}
 			took := time.Since(began).Seconds()
 			since := func(name string) float64 { return now[name] - before[name] }
-			invocations := since("auricle_invocations_total")
 			out.Dropped += max(int64(since("auricle_dropped_events_total")), a.Gaps)
 			out.DroppedBytes += int64(since("auricle_audio_dropped_bytes_total"))
-			out.Failed += int64(invocations - since(`auricle_invocations_total ok`))
+			for reason, n := range grown(before, now, "auricle_dropped_events_total") {
+				out.Reasons[reason] += n
+			}
+			invocations := 0.0
+			for outcome, n := range grown(before, now, "auricle_invocations_total") {
+				if outcome == "dropped" || outcome == "rejected" {
+					continue // never ran
+				}
+				invocations += float64(n)
+				out.Outcomes[outcome] += n
+				if outcome != "ok" {
+					out.Failed += n
+				}
+			}
 			perSecond = append(perSecond, invocations/took)
 			outputs = append(outputs, float64(a.Outputs)/a.TookSeconds)
 			cores = append(cores, used.cpu.Seconds()/a.TookSeconds)
@@ -84,7 +99,10 @@ func (b *bench) audioApp(ctx context.Context) error {
 		out.PerSecond, out.OutputsPerSec, out.Cores = figures.Median(perSecond), figures.Median(outputs), figures.Median(cores)
 		out.CPUMillis, out.RSSPerStream, out.LateP99Millis = figures.Median(each), figures.Median(rss), figures.Median(late)
 		b.report.AudioApp = out
-		b.say("  %.0f invocations a second, %d dropped, %.2f cores", out.PerSecond, out.Dropped, out.Cores)
+		b.say("  %.0f invocations a second %v, %d dropped %v, %.2f cores", out.PerSecond, out.Outcomes, out.Dropped, out.Reasons, out.Cores)
+		if out.Failed > 0 || out.Dropped > 0 {
+			b.doubt("app: invocations ended %v, audio was dropped %v", out.Outcomes, out.Reasons)
+		}
 		_, err = b.load.do(ctx, order{Do: "close", Group: "app", How: endReset})
 		return err
 	}

@@ -8,9 +8,8 @@ import (
 	"strings"
 )
 
-// scrape reads the host's metrics and adds up each family's: a family's value
-// is the sum over its labels; that of its name and " ok" is the sum of what ended
-// well.
+// scrape reads the host's metrics. A family's value is the sum over its labels;
+// where these have an outcome or a reason, "family outcome" is the sum of its.
 func (s *server) scrape(ctx context.Context) (map[string]float64, error) {
 	body, err := fetch(ctx, s.metrics)
 	if err != nil {
@@ -31,8 +30,11 @@ func (s *server) scrape(ctx context.Context) (map[string]float64, error) {
 		}
 		name, labels, _ := strings.Cut(name, "{")
 		sums[name] += v
-		if strings.Contains(labels, `outcome="ok"`) {
-			sums[name+" ok"] += v
+		for _, label := range []string{"outcome", "reason"} {
+			if _, rest, ok := strings.Cut(labels, label+`="`); ok {
+				value, _, _ := strings.Cut(rest, `"`)
+				sums[name+" "+value] += v
+			}
 		}
 	}
 	if _, ok := sums["go_goroutines"]; !ok {
@@ -48,4 +50,16 @@ func cutLast(s string) (before, after string, ok bool) {
 		return s, "", false
 	}
 	return s[:i], s[i+1:], true
+}
+
+// grown returns by how much each outcome or reason of a family has grown, where
+// it has.
+func grown(before, now map[string]float64, family string) map[string]int64 {
+	out := map[string]int64{}
+	for name, v := range now {
+		if which, ok := strings.CutPrefix(name, family+" "); ok && v > before[name] {
+			out[which] = int64(v - before[name])
+		}
+	}
+	return out
 }
