@@ -120,11 +120,17 @@ func (b *bench) audioApp(ctx context.Context) error {
 		if out.Failed > 0 || out.Dropped > 0 {
 			b.doubt("app: invocations ended %v, audio was dropped %v", out.Outcomes, out.Reasons)
 		}
+		if !out.keptUp() {
+			b.doubt("app: %.0f of %d calls a second were made: audio was waiting more and more, although none was dropped yet", out.PerSecond, n)
+		}
 		_, err = b.load.do(ctx, order{Do: "close", Group: "app", How: endReset})
 		return err
 	}
 	return errors.Join(measure(), host.stop())
 }
+
+// keptUp reports whether the app was called about once a second for each stream.
+func (a *AudioApp) keptUp() bool { return a.PerSecond >= 0.95*float64(a.Streams) }
 
 // ran returns how many invocations ended how between two looks, without those
 // that never ran.
