@@ -111,7 +111,7 @@ func (b *bench) hungAppConfig(n int) (string, error) {
 	for i := range n {
 		users = append(users, fmt.Sprintf("%q", fmt.Sprintf("hung-%d", i)))
 	}
-	return graceConfig + fmt.Sprintf("app \"hung\" {\n  module = %q\n  grant = [\"transcript\"]\n  users = [%s]\n}\n", path, strings.Join(users, ", ")), nil
+	return fmt.Sprintf("app \"hung\" {\n  module = %q\n  grant = [\"transcript\"]\n  users = [%s]\n}\n", path, strings.Join(users, ", ")), nil
 }
 
 // beside measures the healthy streams without and with a disturbance, in turns.

@@ -82,6 +82,11 @@ func (g *group) resume(ctx context.Context, sessions []string, perSecond int) er
 	}
 	err := each(ctx, n, atOnce, perSecond, func(i int) (err error) {
 		conns[i], err = g.connect(ctx, g.o.First+first+i, sessions[i])
+		if err != nil && sessions[i] != "" && ctx.Err() == nil {
+			// As a client does: it came too late, or not at all. Once more, anew.
+			g.refused("resuming: " + err.Error())
+			conns[i], err = g.connect(ctx, g.o.First+first+i, "")
+		}
 		return err
 	})
 	for _, c := range conns {
