@@ -104,13 +104,11 @@ a descriptor for each stream. All of it takes about a quarter of an hour.`,
 			if ctx.Err() != nil {
 				return errors.New("interrupted; nothing is reported")
 			}
-			if err != nil {
-				return err
-			}
+			// What was measured before a fault is worth to be seen.
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), report)
+				return errors.Join(err, printJSON(cmd.OutOrStdout(), report))
 			}
-			return printStreams(cmd.OutOrStdout(), report)
+			return errors.Join(err, printStreams(cmd.OutOrStdout(), report))
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the figures as JSON")

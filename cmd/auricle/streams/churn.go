@@ -94,6 +94,7 @@ func (b *bench) churn(ctx context.Context) error {
 			Cycles: cycles, PerSecond: float64(cycles) / a.TookSeconds, RSSBefore: before.rss, RSSGrowth: after.rss - before.rss,
 			GoroutinesLeft: max(0, after.goroutines-before.goroutines), FDsLeft: max(0, after.fds-before.fds),
 		}
+		b.say("  %+v", *b.report.Churn)
 		return err
 	}
 	return errors.Join(measure(), host.stop())

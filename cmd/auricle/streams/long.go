@@ -47,6 +47,7 @@ func (b *bench) long(ctx context.Context) error {
 		}
 		after, err := b.calm(ctx, host, func(l left) bool { return l.rss <= before.rss })
 		b.report.Long = &Long{Streams: n, Hours: float64(n), Speed: float64(n) * 3600 / a.TookSeconds, RSSBefore: before.rss, RSSGrowth: after.rss - before.rss}
+		b.say("  %+v", *b.report.Long)
 		return err
 	}
 	return errors.Join(measure(), host.stop())

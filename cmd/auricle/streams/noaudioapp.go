@@ -33,6 +33,10 @@ type NoAudioApp struct {
 
 const fewStreams = 500
 
+// framesPerHour makes the CPU for a frame that for an hour of a stream. Where the
+// generator was late, it is still that of what was sent.
+const framesPerHour = 36_000
+
 // cost is what streams took of one server.
 type cost struct {
 	few, all   float64 // CPU s of a stream in an hour
@@ -123,7 +127,7 @@ func (b *bench) costOf(ctx context.Context, s *server, group string) (c cost, er
 	if err != nil {
 		return c, err
 	}
-	c.few = used.cpu.Seconds() / a.TookSeconds / float64(a.Streams) * 3600
+	c.few = used.cpu.Seconds() / float64(max(a.Frames, 1)) * framesPerHour
 	open.N = b.o.Streams - b.few()
 	if _, err := b.load.do(ctx, open); err != nil {
 		return c, err
@@ -135,7 +139,7 @@ func (b *bench) costOf(ctx context.Context, s *server, group string) (c cost, er
 		return c, err
 	}
 	c.cores = used.cpu.Seconds() / a.TookSeconds
-	c.all = c.cores / float64(a.Streams) * 3600
+	c.all = used.cpu.Seconds() / float64(max(a.Frames, 1)) * framesPerHour
 	c.rss = float64(used.rss-empty.rss) / float64(a.Streams)
 	c.late = a.LateP99
 	if !bare {

@@ -83,7 +83,7 @@ const (
 )
 
 // Run measures. When ctx ends it stops what it has started, and returns ctx's
-// error.
+// error. Beside an error, the report holds what was measured before it.
 func Run(ctx context.Context, o Options) (_ Report, err error) {
 	if o.Streams == 0 {
 		o.Streams = defaultStreams
