@@ -131,7 +131,7 @@ func post(t *testing.T, h *host.Host, path string) (int, []byte) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+h.Addr().String()+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+h.OperatorsAddr().String()+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

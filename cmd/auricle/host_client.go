@@ -14,11 +14,12 @@ import (
 	"time"
 )
 
-// defaultHostURL is where a host answers HTTP when nothing else is configured.
-const defaultHostURL = "http://127.0.0.1:7080"
+// defaultHostURL is where a host answers operators when nothing else is
+// configured.
+const defaultHostURL = "http://127.0.0.1:7081"
 
 // hostURLUsage is the usage of the flag -url.
-const hostURLUsage = "the host's `URL`, or host:port"
+const hostURLUsage = "the `URL` of the host's operators' listener, or host:port"
 
 const (
 	hostTimeout   = time.Minute // of one request, if nothing else is said
