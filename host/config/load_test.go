@@ -24,12 +24,12 @@ func load(src string, environ ...string) (config.Config, config.Problems) {
 func TestDefaults(t *testing.T) {
 	got := config.Default()
 	want := config.Config{
-		Listen: "127.0.0.1:7080", DataDir: "data", Drain: 20 * time.Second, LogLevel: "info",
+		Listen: "127.0.0.1:7080", Operators: config.Operators{Listen: "127.0.0.1:7081"}, DataDir: "data", Drain: 20 * time.Second, LogLevel: "info",
 		Pool:         config.Pool{Workers: 32, Queue: 1024},
 		Conversation: config.Conversation{Silence: 120 * time.Second, Grace: 30 * time.Second},
 		Stream: config.Stream{
 			MaxMessageBytes: 1 << 20, OutputQueueBytes: 1 << 20,
-			StartTimeout: 10 * time.Second, PingInterval: 20 * time.Second, PongTimeout: 40 * time.Second,
+			HandshakeTimeout: 10 * time.Second, StartTimeout: 10 * time.Second, PingInterval: 20 * time.Second, PongTimeout: 40 * time.Second,
 		},
 		Audio:  config.Audio{BufferBytes: 4 << 20},
 		Jobs:   config.Jobs{Attempts: 5, Over: 10 * time.Minute},
@@ -66,12 +66,17 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 	settings := `{"words":["budget","größe"],"a/b~c":{"deep":[null,true,-0.5]},"big":12345678901234567890,` +
 		`"text":"two\nlines\n","true":1e-07,"escaped":"${not.a.variable} <&> \"q\"","nothing":{}}`
 	want := config.Config{
-		Listen: "[::1]:0", DataDir: "/var/lib/auricle", Drain: 0, LogLevel: "trace", LogJSON: true,
+		Listen: "[::1]:0", Operators: config.Operators{Listen: "localhost:7443"},
+		TLS: config.TLS{ACME: config.ACME{
+			Domains: []string{"auricle.example.org", "a.example.org"}, Email: "ops@example.org",
+			DirectoryURL: "https://acme.example.org/directory", AcceptTerms: true,
+		}},
+		DataDir: "/var/lib/auricle", Drain: 0, LogLevel: "trace", LogJSON: true,
 		Pool:         config.Pool{Workers: 4, Queue: 1000, PerApp: 2},
 		Conversation: config.Conversation{Silence: 2 * time.Second, Grace: time.Hour},
 		Stream: config.Stream{
 			MaxMessageBytes: 65536, OutputQueueBytes: 2 << 20,
-			StartTimeout: 90 * time.Second, PingInterval: 1500 * time.Millisecond, PongTimeout: 3 * time.Second,
+			HandshakeTimeout: 5 * time.Second, Origins: []string{"https://app.example.com", "http://[::1]:3000"}, StartTimeout: 90 * time.Second, PingInterval: 1500 * time.Millisecond, PongTimeout: 3 * time.Second,
 		},
 		Audio:  config.Audio{BufferBytes: 64 << 10},
 		Jobs:   config.Jobs{Attempts: 3, Over: 30 * time.Second},
@@ -92,19 +97,19 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 			Settings: json.RawMessage(settings),
 			Limits:   config.AppLimits{Fuel: 50_000_000, Wall: 250 * time.Millisecond, MemoryBytes: 32 << 20},
 			Pos: config.AppPos{
-				Block: at(64, 1), Module: at(65, 12), SHA256: at(66, 12), Grant: at(67, 12), Users: at(68, 12), State: at(69, 12), Settings: at(70, 14),
-				Grants: []config.Pos{at(67, 13), at(67, 29)},
+				Block: at(66, 1), Module: at(67, 12), SHA256: at(68, 12), Grant: at(69, 12), Users: at(70, 12), State: at(71, 12), Settings: at(72, 14),
+				Grants: []config.Pos{at(69, 13), at(69, 29)},
 				Setting: map[string]config.Pos{
-					"": at(70, 14), "/words": at(71, 17), "/words/0": at(71, 18), "/words/1": at(71, 28),
-					"/a~1b~0c": at(72, 17), "/a~1b~0c/deep": at(72, 26), "/a~1b~0c/deep/0": at(72, 27),
-					"/a~1b~0c/deep/1": at(72, 33), "/a~1b~0c/deep/2": at(72, 39),
-					"/big": at(73, 17), "/text": at(74, 17), "/true": at(78, 17), "/escaped": at(79, 17), "/nothing": at(80, 17),
+					"": at(72, 14), "/words": at(73, 17), "/words/0": at(73, 18), "/words/1": at(73, 28),
+					"/a~1b~0c": at(74, 17), "/a~1b~0c/deep": at(74, 26), "/a~1b~0c/deep/0": at(74, 27),
+					"/a~1b~0c/deep/1": at(74, 33), "/a~1b~0c/deep/2": at(74, 39),
+					"/big": at(75, 17), "/text": at(76, 17), "/true": at(80, 17), "/escaped": at(81, 17), "/nothing": at(82, 17),
 				},
 			},
 		}, {
 			Name: "bare", Module: "/opt/bare.wasm", Users: []string{"*"}, State: "fresh",
 			Pos: config.AppPos{
-				Block: at(90, 1), Module: at(90, 23), SHA256: at(90, 1), Grant: at(90, 1), Users: at(90, 1), State: at(90, 1), Settings: at(90, 1),
+				Block: at(92, 1), Module: at(92, 23), SHA256: at(92, 1), Grant: at(92, 1), Users: at(92, 1), State: at(92, 1), Settings: at(92, 1),
 			},
 		}},
 	}
