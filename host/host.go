@@ -454,8 +454,8 @@ func (h *Host) shutdown(ctx context.Context) error {
 		step("storing what apps made of live events", h.sessions.Flush)
 	}
 	if h.clients != nil {
-		step("closing the clients' HTTP server", h.clients.Shutdown)
-		step("closing the operators' HTTP server", h.operates.Shutdown)
+		step("closing the clients' HTTP server", closing(h.clients))
+		step("closing the operators' HTTP server", closing(h.operates))
 	}
 	for _, l := range []net.Listener{h.listener, h.operator} {
 		if l == nil {

@@ -182,6 +182,17 @@ func (h *Host) Serve() error {
 	return fmt.Errorf("serving on %s and %s: %w", h.Addr(), h.OperatorsAddr(), errors.Join(errs[:]...))
 }
 
+// closing returns what shuts a server down. Its listener may be closed already:
+// another host has it.
+func closing(s *http.Server) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := s.Shutdown(ctx); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
 // handOver stops accepting: another host has the listeners now.
 func (h *Host) handOver() {
 	h.log.Info("another host has taken over the listening sockets")
