@@ -74,7 +74,7 @@ func (o *operated) module(name, guest string) {
 
 // read loads the file as serve does.
 func (o *operated) read() (config.Config, config.Problems) {
-	return config.Load(config.LoadOptions{Path: filepath.Join(o.dir, "config.hcl")})
+	return config.Load(config.LoadOptions{Path: filepath.Join(o.dir, "config.hcl"), Environ: []string{"AURICLE_OPERATORS_LISTEN=127.0.0.1:0"}})
 }
 
 const (

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,7 +41,8 @@ var asFastAsItGoes = math.Inf(1)
 
 // playOptions say what to play, to which host, and how fast.
 type playOptions struct {
-	URL      string // of the host's stream, for example ws://127.0.0.1:7080/v1/stream
+	URL      string      // of the host's stream, for example ws://127.0.0.1:7080/v1/stream
+	TLS      *tls.Config // of a wss URL; nil: certificates are checked the usual way
 	UID      string
 	Language string
 	Source   string
@@ -114,7 +116,7 @@ func (r *playResult) Unacked() string {
 // and returns an error that wraps ctx.Err().
 func play(ctx context.Context, o playOptions) (playResult, error) {
 	begun := time.Now()
-	conn, err := dialHost(ctx, o.URL)
+	conn, err := dialHost(ctx, o.URL, o.TLS)
 	if err != nil {
 		return playResult{}, err
 	}
@@ -132,8 +134,8 @@ func play(ctx context.Context, o playOptions) (playResult, error) {
 }
 
 // dialHost connects and upgrades. Its errors say what to do.
-func dialHost(ctx context.Context, url string) (*websocket.Conn, error) {
-	dialer := websocket.Dialer{HandshakeTimeout: playDialTimeout, Proxy: http.ProxyFromEnvironment}
+func dialHost(ctx context.Context, url string, trusted *tls.Config) (*websocket.Conn, error) {
+	dialer := websocket.Dialer{HandshakeTimeout: playDialTimeout, Proxy: http.ProxyFromEnvironment, TLSClientConfig: trusted}
 	conn, resp, err := dialer.DialContext(ctx, url, nil)
 	switch {
 	case err == nil:
