@@ -124,6 +124,20 @@ func (b *bench) startFloor() (*server, error) {
 	return &server{child: c, address: strings.TrimSpace(address)}, nil
 }
 
+// hostConfig has no limit to how fast audio comes: an hour of it does at once.
+const hostConfig = `listen   = %q
+log_json = true
+
+operators {
+  listen = %q
+}
+
+stream {
+  audio_rate = 0
+}
+%s
+`
+
 // startHost starts a host with a store of its own and waits until it serves.
 func (b *bench) startHost(ctx context.Context, extra string) (*server, error) {
 	home, err := os.MkdirTemp(b.dir, "host-")
@@ -134,15 +148,19 @@ func (b *bench) startHost(ctx context.Context, extra string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	operators, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
 	config := filepath.Join(home, "config.hcl")
-	if err := os.WriteFile(config, fmt.Appendf(nil, "listen = %q\nlog_json = true\n%s\n", address, extra), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, hostConfig, address, operators, extra), 0o600); err != nil {
 		return nil, err
 	}
 	c, err := b.start(PartHost, config)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{child: c, address: address, metrics: "http://" + address + "/metrics"}
+	s := &server{child: c, address: address, metrics: "http://" + operators + "/metrics"}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
