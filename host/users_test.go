@@ -26,7 +26,7 @@ func choose(t *testing.T, h *host.Host, method, uid, app, body string) (u api.Us
 	if app != "" {
 		path += "/" + app
 	}
-	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+h.Addr().String()+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+h.OperatorsAddr().String()+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestWorkOfAnAppThatIsSwitchedOffIsADeadLetter(t *testing.T) {
 	}
 	awaitTrue(t, "a job that waits", func() bool { return reason("waiting") != "" })
 	choose(t, h, http.MethodDelete, "ada", "spins", "")
-	if _, err := http.Post("http://"+h.Addr().String()+"/v1/jobs/retry", "application/json", strings.NewReader(`{"app":"spins"}`)); err != nil {
+	if _, err := http.Post("http://"+h.OperatorsAddr().String()+"/v1/jobs/retry", "application/json", strings.NewReader(`{"app":"spins"}`)); err != nil {
 		t.Fatal(err)
 	}
 	awaitTrue(t, "a dead letter", func() bool { return reason("dead") == "switched_off" })
@@ -229,7 +229,7 @@ func TestHostsThatShareAStoreTakeUpEachOthersChoices(t *testing.T) {
 	for _, h := range []*host.Host{one, two} {
 		go func() {
 			for i := range 10 {
-				req, _ := http.NewRequest(http.MethodPut, fmt.Sprintf("http://%s/v1/users/u%d/apps/hearing", h.Addr(), i%3), nil)
+				req, _ := http.NewRequest(http.MethodPut, fmt.Sprintf("http://%s/v1/users/u%d/apps/hearing", h.OperatorsAddr(), i%3), nil)
 				resp, err := http.DefaultClient.Do(req)
 				if err != nil {
 					done <- err
