@@ -44,7 +44,7 @@ var bad = []struct {
 		`5:3: unknown block "output" in block retention; did you mean outputs? (known: conversations, outputs, dead_letters)`,
 	}},
 	{"block_unknown", []string{ // a misspelt block would be ignored with all that is in it
-		`1:1: unknown block "conversations"; did you mean conversation? (known: pool, conversation, stream, audio, jobs, replay, retention, store, app)`,
+		`1:1: unknown block "conversations"; did you mean conversation? (known: pool, conversation, stream, audio, jobs, replay, retention, store, auth, app)`,
 	}},
 	{"block_with_name", []string{ // only apps are named
 		`1:6: block pool takes no name; write pool { … }`,
@@ -139,7 +139,7 @@ var bad = []struct {
 		`7:14: app "a": limits.memory: 5GiB is above the most, 4GiB; set 64KiB to 4GiB`,
 	}},
 	{"listen_every_address", []string{ // no host means every interface
-		`1:10: listen: ":7080" means every address of this machine: authentication is not available, so a public address would let anyone stream as any user; listen on 127.0.0.1:7080 and reach it from another machine through a tunnel, such as ssh -L`,
+		`1:10: listen: ":7080" means every address of this machine: there is no auth block, so a public address would let anyone stream as any user; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:7080`,
 	}},
 	{"listen_no_port", []string{ // a host alone
 		`1:10: listen: "127.0.0.1" is not host:port; write host:port, such as "127.0.0.1:7080"`,
@@ -148,16 +148,16 @@ var bad = []struct {
 		`1:10: listen: "70800" is not a port; write a port from 0 to 65535 after the last colon; 0 takes a free one`,
 	}},
 	{"listen_public", []string{ // the unspecified address is every interface
-		`1:10: listen: "0.0.0.0" is not a loopback address: authentication is not available, so a public address would let anyone stream as any user; listen on 127.0.0.1:7080 and reach it from another machine through a tunnel, such as ssh -L`,
+		`1:10: listen: "0.0.0.0" is not a loopback address: there is no auth block, so a public address would let anyone stream as any user; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:7080`,
 	}},
 	{"listen_public_ipv6", []string{ // a global IPv6 address
-		`1:10: listen: "2001:db8::1" is not a loopback address: authentication is not available, so a public address would let anyone stream as any user; listen on 127.0.0.1:7080 and reach it from another machine through a tunnel, such as ssh -L`,
+		`1:10: listen: "2001:db8::1" is not a loopback address: there is no auth block, so a public address would let anyone stream as any user; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:7080`,
 	}},
 	{"listen_public_name", []string{ // a name may resolve to anything
-		`1:10: listen: "auricle.example.org" is not a loopback address: authentication is not available, so a public address would let anyone stream as any user; listen on 127.0.0.1:7080 and reach it from another machine through a tunnel, such as ssh -L`,
+		`1:10: listen: "auricle.example.org" is not a loopback address: there is no auth block, so a public address would let anyone stream as any user; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:7080`,
 	}},
 	{"many", []string{ // faults of the grammar, of kinds, of bounds and of names, all in one run
-		`2:12: listen: "0.0.0.0" is not a loopback address: authentication is not available, so a public address would let anyone stream as any user; listen on 127.0.0.1:7080 and reach it from another machine through a tunnel, such as ssh -L`,
+		`2:12: listen: "0.0.0.0" is not a loopback address: there is no auth block, so a public address would let anyone stream as any user; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:7080`,
 		`3:12: data_dir: expected text such as "data", got number 5; write it in quotes`,
 		`4:14: the value ends here, but the line goes on; put each key on a line of its own, and quotes around text, durations and sizes, such as "250ms" or "32MiB"`,
 		`7:13: pool.workers: 0 is below the least, 1; set 1 to 4096 invocations`,

@@ -11,7 +11,7 @@ import (
 // do about it; "" when nothing is.
 func checkListen(address string) (what, do string) {
 	const shape = `write host:port, such as "127.0.0.1:7080"`
-	host, port, err := net.SplitHostPort(address)
+	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return fmt.Sprintf("%s is not host:port", quote(address)), shape
 	}
@@ -19,8 +19,15 @@ func checkListen(address string) (what, do string) {
 	if err != nil || strconv.FormatUint(n, 10) != port {
 		return fmt.Sprintf("%s is not a port", quote(port)), "write a port from 0 to 65535 after the last colon; 0 takes a free one"
 	}
-	if host == "localhost" {
-		return "", ""
+	return "", ""
+}
+
+// checkPrivate returns what is wrong with an address that is listened on
+// without authentication: anything but loopback.
+func checkPrivate(address string) (what, do string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return "", "" // no address is reported as that
 	}
 	ip, err := netip.ParseAddr(host)
 	if err == nil && ip.Zone() == "" && ip.Unmap().IsLoopback() {
@@ -30,6 +37,6 @@ func checkListen(address string) (what, do string) {
 	if host == "" {
 		subject = quote(address) + " means every address of this machine"
 	}
-	return subject + ": authentication is not available, so a public address would let anyone stream as any user",
-		fmt.Sprintf("listen on 127.0.0.1:%s and reach it from another machine through a tunnel, such as ssh -L", port)
+	return subject + ": there is no auth block, so a public address would let anyone stream as any user",
+		fmt.Sprintf("say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:%s", port)
 }

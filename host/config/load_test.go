@@ -177,7 +177,7 @@ func TestProblemsNameTheVariableOrFlag(t *testing.T) {
 	}
 	want := strings.Join([]string{
 		`-drain: drain: expected a duration such as 20s, got "20"; give one, or leave the flag out`,
-		`-listen: listen: "0.0.0.0" is not a loopback address: authentication is not available, so a public address would let anyone stream as any user; listen on 127.0.0.1:80 and reach it from another machine through a tunnel, such as ssh -L`,
+		`-listen: listen: "0.0.0.0" is not a loopback address: there is no auth block, so a public address would let anyone stream as any user; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:80`,
 		`AURICLE_APP_KEYWORDS_LIMITS_FUEL: warning: this variable sets nothing; set apps in the configuration file`,
 		`AURICLE_CONVERSATION: warning: this variable sets nothing; set the keys in it: AURICLE_CONVERSATION_GRACE, AURICLE_CONVERSATION_SILENCE`,
 		`AURICLE_POOL_QUEUE: pool.queue: expected a whole number such as 1024, got "many"; set one, or unset the variable`,
