@@ -16,7 +16,7 @@ FUZZ := host/stream:FuzzDecodeClient:1000 host/config:FuzzLoad:1000 host/apps:Fu
 	host/apps:FuzzManifest:4000 host/apps:FuzzRecording:4000 host/audio:FuzzBuffer:2000 \
 	plugins:FuzzLoad:2000 plugins:FuzzEngine:100 plugins/internal/meter:FuzzRewrite:600 \
 	plugins/internal/meter:FuzzGenerated:500 sdk/event:FuzzAudio:50000 cmd/auricle/wav:FuzzOpen:5000 \
-	host/store/internal/blocks:FuzzBlock:1000
+	host/store/internal/blocks:FuzzBlock:1000 host/auth:FuzzToken:5000
 
 .PHONY: run serve build host apps test lint fuzz bench-engines kernels clean
 

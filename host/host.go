@@ -26,6 +26,7 @@ import (
 
 	"github.com/auricle-dev/auricle/host/api"
 	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/auth"
 	"github.com/auricle-dev/auricle/host/cluster"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/conversation"
@@ -65,6 +66,7 @@ type Host struct {
 	log      hclog.Logger
 	version  string
 	listener net.Listener
+	auth     *auth.Authenticator
 	identity *identity // nil: the store is shared with nobody
 	engine   *plugins.Engine
 	replays  *replays.Directory // nil: nothing is recorded
@@ -142,6 +144,9 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	if h.auth, err = auth.New(auth.Options{Config: o.Config.Auth, Logger: h.log.Named("auth"), Registerer: metrics}); err != nil {
+		return nil, err
+	}
 	if err := h.openStore(ctx, o, metrics); err != nil {
 		return nil, err
 	}
@@ -159,6 +164,7 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 	h.streams = stream.New(stream.Options{
 		Config:     o.Config.Stream,
 		Sessions:   h.sessions,
+		Auth:       h.auth,
 		Logger:     h.log.Named("stream"),
 		Registerer: metrics,
 	})
@@ -438,7 +444,7 @@ func (h *Host) newServer(metrics prometheus.Gatherer) *http.Server {
 	if h.replays != nil {
 		recordings = h.replays
 	}
-	mux.Handle("/", api.New(api.Options{
+	mux.Handle("/", api.Authorise(h.auth, api.New(api.Options{
 		Store:    h.store,
 		Dispatch: h.dispatch,
 		Apps:     h.apps,
@@ -446,14 +452,15 @@ func (h *Host) newServer(metrics prometheus.Gatherer) *http.Server {
 		Members:  h.members,
 		Shared:   h.store.Shared(),
 		Gatherer: metrics,
+		Auth:     h.auth,
 		Replays:  recordings,
 		Reload:   reload,
 		Ready:    h.Ready,
 		Version:  h.version,
 		Logger:   h.log.Named("api"),
-	}))
+	})))
 	return &http.Server{
-		Handler:           api.LoopbackOnly(h.Addr().String(), mux),
+		Handler:           h.guard(mux),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,
@@ -461,6 +468,20 @@ func (h *Host) newServer(metrics prometheus.Gatherer) *http.Server {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          h.log.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
+}
+
+// guard keeps web pages out that reach a host on loopback under a name of their
+// own, while being there is all that it takes to come in. Credentials are
+// nothing that a browser sends by itself.
+func (h *Host) guard(next http.Handler) http.Handler {
+	loopback := api.LoopbackOnly(h.Addr().String(), next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.auth.On() {
+			next.ServeHTTP(w, r)
+			return
+		}
+		loopback.ServeHTTP(w, r)
+	})
 }
 
 // Addr returns the address that the host listens on.
@@ -572,6 +593,9 @@ func (h *Host) shutdown(ctx context.Context) error {
 	// even when ctx has ended.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
+	if h.auth != nil {
+		h.auth.Close()
+	}
 	if h.apps != nil {
 		step("closing the apps", h.apps.Close)
 	}

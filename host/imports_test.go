@@ -17,8 +17,9 @@ const module = "github.com/auricle-dev/auricle/"
 var mayImport = map[string][]string{
 	"cmd":                 {"cmd", "host", "plugins", "sdk/event"},
 	"host":                {"host", "plugins", "sdk/event"},
-	"host/api":            {"host/apps", "host/cluster", "host/config", "host/dispatch", "host/jobs", "host/replays", "host/store", "plugins", "sdk/event"},
-	"host/stream":         {"host/audio", "host/config", "host/conversation", "host/dispatch", "sdk/event"},
+	"host/api":            {"host/apps", "host/auth", "host/cluster", "host/config", "host/dispatch", "host/jobs", "host/replays", "host/store", "plugins", "sdk/event"},
+	"host/auth":           {"host/config"},
+	"host/stream":         {"host/audio", "host/auth", "host/config", "host/conversation", "host/dispatch", "sdk/event"},
 	"host/conversation":   {"host/apps", "host/audio", "host/config", "host/dispatch", "host/jobs", "host/store", "plugins", "sdk/event"},
 	"host/jobs":           {"host/apps", "host/dispatch", "host/store", "plugins", "sdk/event"},
 	"host/dispatch":       {"host/apps", "host/audio", "plugins", "sdk/event"},

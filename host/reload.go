@@ -68,7 +68,7 @@ func (r *reloads) close(ctx context.Context) error {
 }
 
 // Reload reads the configuration again, through Options.Reload, and puts it in
-// force: apps, and the level of the log. What else is different in it is in the
+// force: apps, who may come in, and the level of the log. What else is different in it is in the
 // report, and takes hold at the next start.
 //
 // Everything is loaded and checked before anything is changed: with an error,
@@ -108,6 +108,8 @@ func (h *Host) reload(ctx context.Context) (ReloadReport, error) {
 	problems = append(problems, found...)
 	problems.Sort()
 	err = problems.Err()
+	rules, refused := h.prepareAuth(r.inForce, next, err)
+	err = errors.Join(err, refused)
 	if ctx.Err() != nil { // and found is full of that
 		err = fmt.Errorf("reloading: %w", context.Cause(ctx))
 	}
@@ -115,11 +117,16 @@ func (h *Host) reload(ctx context.Context) (ReloadReport, error) {
 		if change != nil {
 			change.Discard()
 		}
+		rules.Close()
 		return ReloadReport{}, err
 	}
 	h.logProblems(problems)
 
 	change.Apply()
+	if rules != nil {
+		h.auth.Apply(rules)
+		r.inForce.Auth = next.Auth
+	}
 	h.dispatch.Replace(h.apps.All(), h.retire)
 	h.jobs.Wake() // what waits for an app may find it now
 	h.jobs.Wake() // some may have waited for an app
@@ -129,6 +136,9 @@ func (h *Host) reload(ctx context.Context) (ReloadReport, error) {
 	}
 	for _, p := range problems {
 		report.Warnings = append(report.Warnings, p.String())
+	}
+	if rules != nil {
+		report.Applied = append(report.Applied, keyAuth)
 	}
 	for _, k := range r.inForce.Changed(next) {
 		if k.Path == keyLogLevel {

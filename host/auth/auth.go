@@ -195,6 +195,12 @@ func (a *Authenticator) Issue(by Identity, uid string, ttl time.Duration) (token
 	if c.TTL <= 0 {
 		c.TTL = time.Minute
 	}
+	if c.PerUser <= 0 {
+		c.PerUser = 16
+	}
+	if c.Most <= 0 {
+		c.Most = 10_000
+	}
 	if ttl <= 0 || ttl > c.TTL {
 		ttl = c.TTL
 	}

@@ -21,7 +21,7 @@ var (
 	CloseSlowReader       = CloseCode{4008, "messages were not read fast enough", true}                  // the output queue was full, or a write took too long
 	CloseNoPong           = CloseCode{4012, "no pong came for too long", true}                           // pings were not answered
 	CloseBadMessage       = CloseCode{4500, "a message that the protocol does not allow", false}         // the error before it says which
-	CloseUnauthorised     = CloseCode{4501, "not authorised", false}                                     // reserved
+	CloseUnauthorised     = CloseCode{4501, "not authorised", false}                                     // start names another user than the credentials do
 	CloseNeverStarted     = CloseCode{4502, "no start came in time", false}
 	CloseUnsupportedAudio = CloseCode{4503, "audio that this host does not take", false}    // the error before it says what it takes
 	CloseLimitReached     = CloseCode{4504, "a limit was reached", false}                   // the error before it says which

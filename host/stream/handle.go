@@ -109,6 +109,9 @@ func (st *stream) refused(err error, messageType string) {
 // start begins the session.
 func (st *stream) start(ctx context.Context, m *Start) {
 	ref := &Ref{Type: "start"}
+	if !st.mayStart(m, ref) {
+		return
+	}
 	if fault := checkStart(m); fault != "" {
 		st.fail(CloseBadMessage, CodeBadStart, fault, ref)
 		return
@@ -161,7 +164,7 @@ const (
 // none does.
 func checkStart(m *Start) string {
 	if m.UID == "" {
-		return "start has no uid; say whose audio it is"
+		return "start has no uid; say whose audio it is, which these credentials leave open"
 	}
 	if len(m.UID) > maxUIDBytes {
 		return fmt.Sprintf("uid is %d bytes; give at most %d", len(m.UID), maxUIDBytes)

@@ -23,6 +23,7 @@ type Options struct {
 	// start within 10 s, a ping every 20 s, a pong within 40 s.
 	Config   config.Stream
 	Sessions *conversation.Sessions
+	Auth     Authenticator // nil: everyone may stream as any user
 
 	// RetryMin and RetryMax are within what time clients are asked to come back
 	// that are sent away, each at a random moment; 0 means 500 ms and 3 s. With
@@ -112,6 +113,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.write(w)
 		return
 	}
+	identity, f := s.identify(w.Header(), r)
+	if f != nil {
+		s.shaken()
+		f.write(w)
+		return
+	}
 	conn, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		s.shaken()
@@ -119,6 +126,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	st := newStream(s, conn)
+	st.identity = identity
 
 	s.mu.Lock()
 	defer s.mu.Unlock()

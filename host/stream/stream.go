@@ -13,6 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/auricle-dev/auricle/host/auth"
 	"github.com/auricle-dev/auricle/host/conversation"
 )
 
@@ -32,6 +33,8 @@ type stream struct {
 	out     *outbox
 	gaps    gaps
 	session *conversation.Attachment // nil before start
+
+	identity auth.Identity // who streams; not changed once run has begun
 
 	ended      bool // end was received
 	toldEnded  bool // the client was told that it had ended
