@@ -13,7 +13,7 @@ import (
 
 func newClusterCommand() *cobra.Command {
 	var (
-		base   string
+		base   hostAddress
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -41,7 +41,7 @@ has been. A host that keeps its store to itself shows itself alone.`,
 			return printCluster(cmd.OutOrStdout(), a)
 		},
 	}
-	cmd.Flags().StringVar(&base, "url", defaultHostURL, hostURLUsage)
+	base.flags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the answer as JSON")
 	return cmd
 }

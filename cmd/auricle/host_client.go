@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/spf13/pflag"
 )
 
 // defaultHostURL is where a host answers HTTP when nothing else is configured.
@@ -28,12 +30,23 @@ const (
 // hostClient asks a running host over HTTP.
 type hostClient struct {
 	base    *url.URL
+	token   string        // shown to it; "" for none
 	timeout time.Duration // of one request
+}
+
+// hostAddress is where a host is, and the file with the token to show to it.
+type hostAddress struct{ url, token string }
+
+// flags defines -url and -token.
+func (a *hostAddress) flags(f *pflag.FlagSet) {
+	f.StringVar(&a.url, "url", defaultHostURL, hostURLUsage)
+	f.StringVar(&a.token, "token", "", tokenFlagUsage)
 }
 
 // newHostClient takes the URL of a host: http or https, a host and maybe a
 // port; or host:port.
-func newHostClient(base string) (*hostClient, error) {
+func newHostClient(a hostAddress) (*hostClient, error) {
+	base := a.url
 	if !strings.Contains(base, "://") {
 		base = "http://" + base
 	}
@@ -41,7 +54,11 @@ func newHostClient(base string) (*hostClient, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return nil, usagef("-url %q is not the URL of a host; write it like %s", base, defaultHostURL)
 	}
-	return &hostClient{&url.URL{Scheme: u.Scheme, Host: u.Host}, hostTimeout}, nil
+	token, err := readToken(a.token)
+	if err != nil {
+		return nil, err
+	}
+	return &hostClient{&url.URL{Scheme: u.Scheme, Host: u.Host}, token, hostTimeout}, nil
 }
 
 // get asks for what is at path, whose parts are escaped here.
@@ -79,6 +96,9 @@ func (c *hostClient) do(ctx context.Context, method string, u *url.URL, body []b
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	switch {

@@ -16,7 +16,7 @@ import (
 const reloadTimeout = 6 * time.Minute
 
 func newReloadCommand() *cobra.Command {
-	var base string
+	var base hostAddress
 	cmd := &cobra.Command{
 		Use:   "reload [flags]",
 		Short: "Have a running host read its configuration again",
@@ -35,12 +35,12 @@ with exit code 1. What takes hold at the host's next start only is named.`,
 			return runReload(cmd.Context(), base, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().StringVar(&base, "url", defaultHostURL, hostURLUsage)
+	base.flags(cmd.Flags())
 	return cmd
 }
 
 // runReload asks a host to reload and prints what it answers.
-func runReload(ctx context.Context, base string, stdout, stderr io.Writer) error {
+func runReload(ctx context.Context, base hostAddress, stdout, stderr io.Writer) error {
 	client, err := newHostClient(base)
 	if err != nil {
 		return err

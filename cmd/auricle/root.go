@@ -30,6 +30,7 @@ var commands = []func() *cobra.Command{
 	newJobsCommand,
 	newClusterCommand,
 	newReplaysCommand,
+	newTokenCommand,
 	newBenchCommand,
 	newDemoCommand,
 	newVersionCommand,

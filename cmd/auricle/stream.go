@@ -54,6 +54,7 @@ func newStreamCommand() *cobra.Command {
 	o.speed = 1
 	f := cmd.Flags()
 	f.StringVar(&o.addr, "addr", defaultStreamURL, "the host's `ADDRESS`: a ws:// URL, or host:port")
+	f.StringVar(&o.token, "token", "", tokenFlagUsage)
 	f.StringVar(&o.uid, "uid", "demo", "the `USER` whose conversation it is")
 	f.Var(&o.speed, "speed", "`N` times as fast as live, or \"max\" for as fast as the host takes it")
 	f.StringVar(&o.transcript, "transcript", "", "the transcript `FILE` to play")
@@ -66,6 +67,7 @@ func newStreamCommand() *cobra.Command {
 type streamOptions struct {
 	addr, uid, language   string
 	recording, transcript string
+	token                 string // a file
 	speed                 speedFlag
 	json                  bool
 }
@@ -73,6 +75,10 @@ type streamOptions struct {
 // runStream plays and prints. Signals end it politely the first time.
 func runStream(ctx context.Context, o streamOptions, stdout, stderr io.Writer) (err error) {
 	target, err := streamURL(o.addr)
+	if err != nil {
+		return err
+	}
+	token, err := readToken(o.token)
 	if err != nil {
 		return err
 	}
@@ -87,6 +93,7 @@ func runStream(ctx context.Context, o streamOptions, stdout, stderr io.Writer) (
 	context.AfterFunc(ctx, stop) // from then on, a signal has its usual effect
 
 	opts := recordingOptions(rec)
+	opts.Token = token
 	opts.URL, opts.UID, opts.Speed = target, o.uid, float64(o.speed)
 	if o.language != "" {
 		opts.Language = o.language

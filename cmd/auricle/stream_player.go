@@ -41,6 +41,7 @@ var asFastAsItGoes = math.Inf(1)
 // playOptions say what to play, to which host, and how fast.
 type playOptions struct {
 	URL      string // of the host's stream, for example ws://127.0.0.1:7080/v1/stream
+	Token    string // shown to it; "" for none
 	UID      string
 	Language string
 	Source   string
@@ -114,7 +115,7 @@ func (r *playResult) Unacked() string {
 // and returns an error that wraps ctx.Err().
 func play(ctx context.Context, o playOptions) (playResult, error) {
 	begun := time.Now()
-	conn, err := dialHost(ctx, o.URL)
+	conn, err := dialHost(ctx, o.URL, o.Token)
 	if err != nil {
 		return playResult{}, err
 	}
@@ -132,9 +133,13 @@ func play(ctx context.Context, o playOptions) (playResult, error) {
 }
 
 // dialHost connects and upgrades. Its errors say what to do.
-func dialHost(ctx context.Context, url string) (*websocket.Conn, error) {
+func dialHost(ctx context.Context, url, token string) (*websocket.Conn, error) {
 	dialer := websocket.Dialer{HandshakeTimeout: playDialTimeout, Proxy: http.ProxyFromEnvironment}
-	conn, resp, err := dialer.DialContext(ctx, url, nil)
+	var header http.Header
+	if token != "" {
+		header = http.Header{"Authorization": {"Bearer " + token}}
+	}
+	conn, resp, err := dialer.DialContext(ctx, url, header)
 	switch {
 	case err == nil:
 		conn.SetReadLimit(maxHostMessage)
