@@ -30,6 +30,27 @@ var bad = []struct {
 	{"app_two_names", []string{ // the second name would be ignored
 		`1:9: an app block has one name, got 2; write app "keywords" { … }`,
 	}},
+	{"auth_jwt", []string{ // algorithms that do not go with the keys, or are none; whose tokens, but not for whom; keys that anyone on the way could replace
+		`4:18: auth.jwt.algorithms: HS256 does not go with a JWK set's public keys; use RS256, ES256, EdDSA`,
+		`4:28: auth.jwt.algorithms: expected some of HS256, RS256, ES256, EdDSA, got "none"; use those only`,
+		`5:18: auth.jwt.audience is missing: a token for any other service of the issuer would be taken; set it to the aud that is issued for this host`,
+		`5:18: auth.jwt.jwks_url: it is not https; write one such as "https://login.example.org/.well-known/jwks.json"`,
+	}},
+	{"auth_keys_twice", []string{ // which of them would count?
+		`6:19: auth.jwt: keys come from jwks_file and secret_file; keep one of them`,
+	}},
+	{"auth_no_keys", []string{ // an issuer alone checks nothing, and must not open a public address
+		`1:10: listen: "0.0.0.0" is not a loopback address: there is no auth block, so a public address would let anyone stream as any user; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:7080`,
+		`4:14: auth.jwt has no keys, so that no token could be checked; set jwks_url, jwks_file or secret_file`,
+	}},
+	{"auth_token", []string{ // a token in the place of its hash; parts that are missing or misspelt; a block without a name
+		`3:14: token "a": sha256: expected 64 hexadecimal digits, got "secret", which has 6 characters; write what auricle token new prints`,
+		`4:15: token "a": scopes: expected some of stream, read, operate, got "streams"; did you mean stream?`,
+		`6:3: token "b": sha256 is missing; add sha256 = "00000000…"`,
+		`6:3: token "b": scopes is missing; add scopes = ["stream"]`,
+		`7:11: token "b": uid: "two words" is not a uid; write 1 to 128 printable ASCII characters without spaces, or leave it out for any user`,
+		`9:3: a token block has one name, got 0; write token "backend" { … }`,
+	}},
 	{"block_as_key", []string{ // HCL tells a block from an object; the equals sign is the mistake
 		`1:1: pool is a block; write pool { … } without the equals sign`,
 	}},

@@ -39,6 +39,7 @@ func TestDefaults(t *testing.T) {
 			DeadLetters: config.Kept{Age: 720 * time.Hour, Bytes: 1 << 30},
 		},
 		Store: config.Store{NATS: config.NATS{Replicas: 3}},
+		Auth: config.Auth{JWT: config.AuthJWT{Leeway: 30 * time.Second, Scopes: []string{"stream", "read"}}, Tokens: config.AuthTokens{TTL: time.Minute, PerUser: 16, Most: 10_000}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -83,6 +84,17 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 		Store: config.Store{NATS: config.NATS{
 			URLs: []string{"nats://10.0.0.1:4222", "tls://nats.example.org"}, Credentials: "testdata/good/auricle.creds", CA: "/etc/ssl/nats.pem", Replicas: 1,
 		}},
+		Auth: config.Auth{
+			JWT: config.AuthJWT{
+				Issuer: "https://login.example.org/", Audience: "auricle", Algorithms: []string{"EdDSA", "ES256"},
+				JWKSFile: "testdata/good/jwks.json", Leeway: time.Minute, Scopes: []string{"read"},
+			},
+			Tokens: config.AuthTokens{TTL: 30 * time.Second, PerUser: 2, Most: 1000},
+			Static: []config.AuthToken{
+				{Name: "backend", SHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Scopes: []string{"stream", "operate"}, Pos: at(108, 3)},
+				{Name: "ana", SHA256: "0086d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", UID: "ana@example.org", Scopes: []string{"read"}, Pos: at(113, 3)},
+			},
+		},
 		Apps: []config.App{{
 			Name: "notes.summary_2-b", Module: "testdata/apps/notes.wasm",
 			SHA256:   "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
