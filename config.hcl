@@ -11,9 +11,9 @@
 # with a unit, "64KiB", "32MiB", "1GiB", or a number of bytes. Values are
 # written out: there are no variables, functions or calculations.
 
-# Where clients connect: host:port. Only a loopback address: there is no
-# authentication yet, so anyone who can reach it may stream as any user. Port 0
-# takes a free port.
+# Where clients connect: host:port. Without an auth block only a loopback
+# address: anyone who can reach it may stream as any user. Port 0 takes a free
+# port.
 # Default "127.0.0.1:7080".
 listen = "127.0.0.1:7080"
 
@@ -259,6 +259,70 @@ store {
     # 1 to 5 replicas, default 3.
     # replicas = 3
   }
+}
+
+# Who may come in. Without keys and tokens here, everyone who reaches the host
+# may do everything, so that only a loopback address may be listened on.
+# docs/security.md says what each kind of credentials is for.
+auth {
+  # JWTs of one issuer. Their sub is the user, their scope claim what they allow.
+  # Keys come from one of jwks_url, jwks_file and secret_file.
+  jwt {
+    # Who issues them: their iss, exactly. Required with keys. Default "".
+    # issuer = ""
+
+    # For whom: one of their aud, exactly, so that a token for another service
+    # does not open this one. Required with keys. Default "".
+    # audience = ""
+
+    # The algorithms that are taken, of "HS256", "RS256", "ES256" and "EdDSA".
+    # Empty: HS256 with a secret, the other three with a JWK set. Default [].
+    # algorithms = []
+
+    # The issuer's public keys, a JWK set (RFC 7517), relative to this file's
+    # directory; read at the start and at a reload. Default "".
+    # jwks_file = ""
+
+    # Where the issuer publishes its public keys, https://. While it can't be
+    # read the last keys stay in force. Default "".
+    # jwks_url = ""
+
+    # The secret of HS256, 32 bytes or more, relative to this file's directory.
+    # Default "".
+    # secret_file = ""
+
+    # How far the issuer's clock may be from this host's.
+    # 0s to 10m, default "30s".
+    # leeway = "30s"
+
+    # What a JWT without a scope claim allows, of "stream", "read" and "operate".
+    # Default ["stream", "read"].
+    # scopes = ["stream", "read"]
+  }
+
+  # The single-use tokens of POST /v1/tokens, with which browsers stream.
+  tokens {
+    # How long one may be used, at most. 1s to 10m, default "60s".
+    # ttl = "60s"
+
+    # How many of one user are out at once. 1 to 1000 tokens, default 16.
+    # per_user = 16
+
+    # How many are out at once, of all users. 1 to 1000000 tokens (1e6), default
+    # 10000.
+    # most = 10000
+  }
+
+  # One block for each static token: make one with "auricle token new". sha256
+  # is its SHA-256 (required): the token itself is kept nowhere. uid is the one
+  # user it is for; default: any. scopes (required) is what it allows, of
+  # "stream", "read" and "operate".
+  #
+  # token "backend" {
+  #   sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+  #   uid    = "ana"
+  #   scopes = ["stream", "read"]
+  # }
 }
 
 # One block for each app. Its name stands in outputs, logs and metrics: it

@@ -25,6 +25,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/auth"
 	"github.com/auricle-dev/auricle/host/certificates"
 	"github.com/auricle-dev/auricle/host/cluster"
 	"github.com/auricle-dev/auricle/host/config"
@@ -70,7 +71,8 @@ type Host struct {
 	version  string
 	listener net.Listener // for clients
 	operator net.Listener // for operators
-	identity *identity    // nil: the store is shared with nobody
+	auth     *auth.Authenticator
+	identity *identity // nil: the store is shared with nobody
 	engine   *plugins.Engine
 	replays  *replays.Directory // nil: nothing is recorded
 	apps     *apps.Set
@@ -162,6 +164,9 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 	if err := h.certify(o.Config, metrics); err != nil {
 		return nil, err
 	}
+	if h.auth, err = auth.New(auth.Options{Config: o.Config.Auth, Logger: h.log.Named("auth"), Registerer: metrics}); err != nil {
+		return nil, err
+	}
 	if err := h.openStore(ctx, o, metrics); err != nil {
 		return nil, err
 	}
@@ -179,6 +184,7 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 	h.streams = stream.New(stream.Options{
 		Config:     o.Config.Stream,
 		Sessions:   h.sessions,
+		Auth:       h.auth,
 		Logger:     h.log.Named("stream"),
 		Registerer: metrics,
 		Chaos:      o.Chaos,
@@ -531,6 +537,9 @@ func (h *Host) shutdown(ctx context.Context) error {
 	// even when ctx has ended.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
+	if h.auth != nil {
+		h.auth.Close()
+	}
 	if h.apps != nil {
 		step("closing the apps", h.apps.Close)
 	}

@@ -106,6 +106,7 @@ func (h *Host) newServers(c config.Config, metrics prometheus.Gatherer) {
 		recordings = h.replays
 	}
 	all := api.New(api.Options{
+		Auth:     h.auth,
 		Store:    h.store,
 		Dispatch: h.dispatch,
 		Apps:     h.apps,
@@ -122,17 +123,17 @@ func (h *Host) newServers(c config.Config, metrics prometheus.Gatherer) {
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/v1/stream", h.streams)
-	mux.Handle("/", api.ForPages(origins.List(c.Stream.Origins), all))
-	h.clients = h.newServer(c, h.listener, api.ForClients(mux))
-	h.operates = h.newServer(c, h.operator, api.ForOperators(all))
+	mux.Handle("/", api.ForPages(origins.List(c.Stream.Origins), api.Authorise(h.auth, all)))
+	h.clients = h.newServer(c, h.guard(h.listener, api.ForClients(mux)))
+	h.operates = h.newServer(c, h.guard(h.operator, api.Authorise(h.auth, api.ForOperators(all))))
 }
 
-// newServer returns a server for what is reached by l. It bounds what a client
+// newServer returns a server with a handler. It bounds what a client
 // can hold open before it has said anything; a stream's own bounds begin once it
 // is upgraded.
-func (h *Host) newServer(c config.Config, l net.Listener, handler http.Handler) *http.Server {
+func (h *Host) newServer(c config.Config, handler http.Handler) *http.Server {
 	return &http.Server{
-		Handler: api.LoopbackOnly(l.Addr().String(), handler),
+		Handler: handler,
 		// Bounds the TLS handshake too, which a read bounds by the least of these.
 		ReadHeaderTimeout: c.Stream.HandshakeTimeout,
 		ReadTimeout:       max(30*time.Second, c.Stream.HandshakeTimeout),
@@ -141,6 +142,20 @@ func (h *Host) newServer(c config.Config, l net.Listener, handler http.Handler) 
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          h.log.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
+}
+
+// guard keeps web pages out that reach a host on loopback under a name of their
+// own, while being there is all that it takes to come in. Credentials are
+// nothing that a browser sends by itself.
+func (h *Host) guard(l net.Listener, next http.Handler) http.Handler {
+	loopback := api.LoopbackOnly(l.Addr().String(), next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.auth.On() {
+			next.ServeHTTP(w, r)
+			return
+		}
+		loopback.ServeHTTP(w, r)
+	})
 }
 
 // encrypted returns l, with TLS where connections on it are to be encrypted:

@@ -79,7 +79,7 @@ func (r *reloads) close(ctx context.Context) error {
 }
 
 // Reload reads the configuration again, through Options.Reload, and puts it in
-// force: apps, and the level of the log. What else is different in it is in the
+// force: apps, who may come in, and the level of the log. What else is different in it is in the
 // report, and takes hold at the next start.
 //
 // Everything is loaded and checked before anything is changed: with an error,
@@ -119,6 +119,8 @@ func (h *Host) reload(ctx context.Context) (ReloadReport, error) {
 	problems = append(problems, found...)
 	problems.Sort()
 	err = problems.Err()
+	rules, refused := h.prepareAuth(r.inForce, next, err)
+	err = errors.Join(err, refused)
 	if over := r.over(ctx); over != nil { // and found is full of that
 		err = fmt.Errorf("reloading: %w", over)
 	}
@@ -126,11 +128,16 @@ func (h *Host) reload(ctx context.Context) (ReloadReport, error) {
 		if change != nil {
 			change.Discard()
 		}
+		rules.Close()
 		return ReloadReport{}, err
 	}
 	h.logProblems(problems)
 
 	change.Apply()
+	if rules != nil {
+		h.auth.Apply(rules)
+		r.inForce.Auth = next.Auth
+	}
 	h.dispatch.Replace(h.apps.All(), h.retire)
 	h.jobs.Wake() // what waits for an app may find it now
 	report := ReloadReport{
@@ -139,6 +146,9 @@ func (h *Host) reload(ctx context.Context) (ReloadReport, error) {
 	}
 	for _, p := range problems {
 		report.Warnings = append(report.Warnings, p.String())
+	}
+	if rules != nil {
+		report.Applied = append(report.Applied, keyAuth)
 	}
 	for _, k := range r.inForce.Changed(next) {
 		if k.Path == keyLogLevel {

@@ -30,6 +30,7 @@ const (
 // hostClient asks a running host over HTTP.
 type hostClient struct {
 	base    *url.URL
+	token   string        // shown to it; "" for none
 	timeout time.Duration // of one request
 	tls     *tls.Config   // nil: certificates are checked the usual way
 }
@@ -84,6 +85,9 @@ func (c *hostClient) do(ctx context.Context, method string, u *url.URL, body []b
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	client := http.DefaultClient
 	if c.tls != nil {

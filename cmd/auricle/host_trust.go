@@ -9,12 +9,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// hostFlags say which host a command asks, and whom it trusts to certify it.
-type hostFlags struct{ url, ca string }
+// hostFlags say which host a command asks, whom it trusts to certify it, and
+// the file with the token to show to it.
+type hostFlags struct{ url, ca, token string }
 
 func (f *hostFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.url, "url", defaultHostURL, hostURLUsage)
 	addCAFlag(flags, &f.ca)
+	flags.StringVar(&f.token, "token", "", tokenFlagUsage)
 }
 
 // client returns what asks the host.
@@ -23,7 +25,10 @@ func (f *hostFlags) client() (*hostClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.tls, err = trust(f.ca)
+	if c.tls, err = trust(f.ca); err != nil {
+		return nil, err
+	}
+	c.token, err = readToken(f.token)
 	return c, err
 }
 

@@ -31,6 +31,7 @@ var commands = []func() *cobra.Command{
 	newUsersCommand,
 	newClusterCommand,
 	newReplaysCommand,
+	newTokenCommand,
 	newBenchCommand,
 	newDemoCommand,
 	newVersionCommand,

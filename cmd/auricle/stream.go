@@ -60,6 +60,7 @@ func newStreamCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.addr, "addr", defaultStreamURL, "the host's `ADDRESS`: a ws:// or wss:// URL, or host:port")
 	addCAFlag(f, &o.ca)
+	f.StringVar(&o.token, "token", "", tokenFlagUsage)
 	f.StringVar(&o.uid, "uid", "demo", "the `USER` whose conversation it is")
 	f.Var(&o.speed, "speed", "`N` times as fast as live, or \"max\" for as fast as the host takes it")
 	f.StringVar(&o.transcript, "transcript", "", "the transcript `FILE` to play")
@@ -74,6 +75,7 @@ type streamOptions struct {
 	addr, ca              string
 	uid, language         string
 	recording, transcript string
+	token                 string // a file
 	speed                 speedFlag
 	json                  bool
 	retry                 time.Duration
@@ -82,6 +84,10 @@ type streamOptions struct {
 // runStream plays and prints. Signals end it politely the first time.
 func runStream(ctx context.Context, o streamOptions, stdout, stderr io.Writer) (err error) {
 	target, err := streamURL(o.addr)
+	if err != nil {
+		return err
+	}
+	token, err := readToken(o.token)
 	if err != nil {
 		return err
 	}
@@ -100,6 +106,7 @@ func runStream(ctx context.Context, o streamOptions, stdout, stderr io.Writer) (
 	if opts.TLS, err = trust(o.ca); err != nil {
 		return err
 	}
+	opts.Token = token
 	if o.language != "" {
 		opts.Language = o.language
 	}

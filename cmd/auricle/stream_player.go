@@ -31,6 +31,7 @@ var asFastAsItGoes = math.Inf(1)
 type playOptions struct {
 	URL      string      // of the host's stream, for example ws://127.0.0.1:7080/v1/stream
 	TLS      *tls.Config // of a wss URL; nil: certificates are checked the usual way
+	Token    string      // shown to it; "" for none
 	UID      string
 	Language string
 	Source   string
@@ -103,6 +104,9 @@ func play(ctx context.Context, o playOptions) (playResult, error) {
 	}
 	if o.Audio != nil {
 		co.Audio = &wire.Format{Codec: string(o.Format.Codec), Rate: o.Format.Rate, Channels: o.Format.Channels}
+	}
+	if o.Token != "" {
+		co.Token = client.Token(o.Token)
 	}
 	c, err := client.New(co)
 	if err != nil {

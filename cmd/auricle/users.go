@@ -40,12 +40,12 @@ again. The app need not be installed any more.`))
 
 // usersOptions are the flags of the subcommands of auricle users.
 type usersOptions struct {
-	url  string
+	host hostFlags
 	json bool
 }
 
 func (o *usersOptions) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.url, "url", defaultHostURL, hostURLUsage)
+	o.host.add(cmd.Flags())
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 }
 
@@ -65,7 +65,7 @@ func newUsersAppsCommand() *cobra.Command {
 		Example: `  auricle users apps ana`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := newHostClient(o.url)
+			c, err := o.host.client()
 			if err != nil {
 				return err
 			}
@@ -90,7 +90,7 @@ func newUsersSwitchCommand(name, short, long string) *cobra.Command {
 		Example: "  auricle users " + name + " ana loudness",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := newHostClient(o.url)
+			c, err := o.host.client()
 			if err != nil {
 				return err
 			}

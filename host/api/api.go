@@ -2,7 +2,10 @@ package api
 
 import (
 	"context"
+	"iter"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-hclog"
@@ -10,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/auth"
 	"github.com/auricle-dev/auricle/host/cluster"
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/host/jobs"
@@ -73,6 +77,7 @@ type Options struct {
 	Members  Members
 	Shared   bool // whether other hosts may use the same store
 	Gatherer prometheus.Gatherer
+	Auth     *auth.Authenticator                         // who issues single-use tokens; nil: there is no such path
 	Replays  Replays                                     // nil: there are no such paths
 	Reload   func(context.Context) (ReloadReport, error) // reads the configuration again and applies it; a config.Problems says why not. nil: there is no such path
 	Ready    func() error                                // why the host does not serve, or nil; errors.Join makes several reasons. nil: always ready
@@ -122,6 +127,9 @@ func New(o Options) http.Handler {
 		jobsPath + "/retry": h.changeJobs("retried", Jobs.Retry),
 		jobsPath + "/drop":  h.changeJobs("dropped", Jobs.Drop),
 	}
+	if o.Auth != nil {
+		h.changes[tokensPath] = h.issueToken
+	}
 	if o.Reload != nil {
 		h.changes[reloadPath] = h.reload
 	}
@@ -129,7 +137,27 @@ func New(o Options) http.Handler {
 	if o.Replays != nil {
 		h.routes[replaysPath], h.items[replaysPath] = h.replays, h.replay
 	}
+	for path := range h.paths() {
+		if _, ok := routeOf(path); !ok {
+			panic("api: " + path + " is not in the table of routes") // a mistake in the program
+		}
+	}
 	return withRequestID(h)
+}
+
+// paths yields a path of everything that h answers.
+func (h *handler) paths() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		all := append(slices.Collect(maps.Keys(h.routes)), slices.Collect(maps.Keys(h.changes))...)
+		for path := range h.items {
+			all = append(all, path+"/id")
+		}
+		for _, path := range append(all, jobsPath+"/app/conversation") {
+			if !yield(path) {
+				return
+			}
+		}
+	}
 }
 
 // ServeHTTP routes. net/http's own mux would answer 404 and 405 in plain text.

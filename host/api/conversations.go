@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/auricle-dev/auricle/host/auth"
 	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/store"
 )
@@ -18,6 +19,12 @@ func (h *handler) conversations(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	uid := values.Get("uid")
+	if id := identity(r); uid == "" && !values.Has("uid") {
+		uid = id.UID
+	} else if !id.ActsFor(uid) {
+		h.refuse(w, r, &auth.Refusal{Code: auth.CodeUser, Message: "these credentials are another user's; leave uid out for their own"})
+		return
+	}
 	if err := checkUID(uid); err != nil {
 		fail(w, r, http.StatusBadRequest, "bad_uid", err.Error())
 		return
@@ -41,6 +48,9 @@ func (h *handler) conversation(w http.ResponseWriter, r *http.Request, id string
 		return
 	}
 	record, err := h.o.Store.Conversation(r.Context(), id)
+	if err == nil && !identity(r).ActsFor(record.UID) {
+		err = store.ErrNotFound // whether another user has it is not told
+	}
 	if err != nil {
 		h.failStore(w, r, err)
 		return

@@ -14,6 +14,7 @@
 //	GET /v1/replays?app=&limit=                     recordings of invocations, newest first
 //	GET /v1/replays/{invocation}                    one, for "auricle app run -replay"
 //	GET /v1/cluster                                 the hosts that share the store, their sessions and jobs
+//	POST /v1/tokens                                 a single-use token, for a browser's stream
 //	POST /v1/reload                                 read the configuration again
 //
 // Answers are JSON. Whatever goes wrong has one shape,
@@ -24,6 +25,7 @@
 //
 // It reads, and asks other parts to act; it does nothing by itself. What it
 // reads it declares as small interfaces, so it depends on no part's inside.
+// [Authorise] asks for credentials and their scope: routes says which.
 // [LoopbackOnly] guards a whole server, the stream included, against web pages
 // that reach it under a name of their own.
 //

@@ -8,9 +8,6 @@ import (
 	"github.com/auricle-dev/auricle/host/origins"
 )
 
-// tokensPath is where browsers' pages get tokens.
-const tokensPath = "/v1/tokens"
-
 // ForPages lets the web pages of listed origins read conversations and ask for
 // tokens (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol). A request of
 // a page of any other origin is refused with 403, not only hidden from it; a

@@ -30,6 +30,27 @@ var bad = []struct {
 	{"app_two_names", []string{ // the second name would be ignored
 		`1:9: an app block has one name, got 2; write app "keywords" { … }`,
 	}},
+	{"auth_jwt", []string{ // algorithms that do not go with the keys, or are none; whose tokens, but not for whom; keys that anyone on the way could replace
+		`4:18: auth.jwt.algorithms: HS256 does not go with a JWK set's public keys; use RS256, ES256, EdDSA`,
+		`4:28: auth.jwt.algorithms: expected some of HS256, RS256, ES256, EdDSA, got "none"; use those only`,
+		`5:18: auth.jwt.audience is missing: a token for any other service of the issuer would be taken; set it to the aud that is issued for this host`,
+		`5:18: auth.jwt.jwks_url: it is not https; write one such as "https://login.example.org/.well-known/jwks.json"`,
+	}},
+	{"auth_keys_twice", []string{ // which of them would count?
+		`6:19: auth.jwt: keys come from jwks_file and secret_file; keep one of them`,
+	}},
+	{"auth_no_keys", []string{ // an issuer alone checks nothing, and must not open a public address
+		`1:10: listen: "0.0.0.0" is not a loopback address: there is no auth block, so a public address would let anyone stream as any user; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:7080`,
+		`4:14: auth.jwt has no keys, so that no token could be checked; set jwks_url, jwks_file or secret_file`,
+	}},
+	{"auth_token", []string{ // a token in the place of its hash; parts that are missing or misspelt; a block without a name
+		`3:14: token "a": sha256: expected 64 hexadecimal digits, got "secret", which has 6 characters; write what auricle token new prints`,
+		`4:15: token "a": scopes: expected some of stream, read, operate, got "streams"; did you mean stream?`,
+		`6:3: token "b": sha256 is missing; add sha256 = "00000000…"`,
+		`6:3: token "b": scopes is missing; add scopes = ["stream"]`,
+		`7:11: token "b": uid: "two words" is not a uid; write 1 to 128 printable ASCII characters without spaces, or leave it out for any user`,
+		`9:3: a token block has one name, got 0; write token "backend" { … }`,
+	}},
 	{"block_as_key", []string{ // HCL tells a block from an object; the equals sign is the mistake
 		`1:1: pool is a block; write pool { … } without the equals sign`,
 	}},
@@ -44,7 +65,7 @@ var bad = []struct {
 		`5:3: unknown block "output" in block retention; did you mean outputs? (known: conversations, outputs, dead_letters)`,
 	}},
 	{"block_unknown", []string{ // a misspelt block would be ignored with all that is in it
-		`1:1: unknown block "conversations"; did you mean conversation? (known: operators, tls, pool, conversation, stream, audio, jobs, replay, retention, store, app)`,
+		`1:1: unknown block "conversations"; did you mean conversation? (known: operators, tls, pool, conversation, stream, audio, jobs, replay, retention, store, auth, app)`,
 	}},
 	{"block_with_name", []string{ // only apps are named
 		`1:6: block pool takes no name; write pool { … }`,
@@ -152,10 +173,10 @@ var bad = []struct {
 		`7:14: app "a": limits.memory: 5GiB is above the most, 4GiB; set 64KiB to 4GiB`,
 	}},
 	{"listen_every_address", []string{ // no host means every interface
-		`1:10: listen: ":7080" means every address of this machine: authentication is not available, so a public address would let anyone stream as any user; listen on 127.0.0.1:7080 and reach it from another machine through a tunnel, such as ssh -L`,
+		`1:10: listen: ":7080" means every address of this machine: there is no auth block, so a public address would let anyone stream as any user; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:7080`,
 	}},
 	{"operators_public", []string{ // whoever reaches it can stop, read and change everything
-		`2:12: operators.listen: "0.0.0.0" is not a loopback address: authentication is not available, so a public address would let anyone operate this host; listen on 127.0.0.1:7081 and reach it from another machine through a tunnel, such as ssh -L`,
+		`2:12: operators.listen: "0.0.0.0" is not a loopback address: there is no auth block, so a public address would let anyone operate this host; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:7081`,
 	}},
 	{"operators_as_clients", []string{ // one port can't be two
 		`2:12: listen and operators.listen are one address, 127.0.0.1:7080; give operators a port of their own; 0 takes a free one`,
@@ -175,16 +196,16 @@ var bad = []struct {
 		`1:10: listen: "70800" is not a port; write a port from 0 to 65535 after the last colon; 0 takes a free one`,
 	}},
 	{"listen_public", []string{ // the unspecified address is every interface
-		`1:10: listen: "0.0.0.0" is not a loopback address: authentication is not available, so a public address would let anyone stream as any user; listen on 127.0.0.1:7080 and reach it from another machine through a tunnel, such as ssh -L`,
+		`1:10: listen: "0.0.0.0" is not a loopback address: there is no auth block, so a public address would let anyone stream as any user; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:7080`,
 	}},
 	{"listen_public_ipv6", []string{ // a global IPv6 address
-		`1:10: listen: "2001:db8::1" is not a loopback address: authentication is not available, so a public address would let anyone stream as any user; listen on 127.0.0.1:7080 and reach it from another machine through a tunnel, such as ssh -L`,
+		`1:10: listen: "2001:db8::1" is not a loopback address: there is no auth block, so a public address would let anyone stream as any user; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:7080`,
 	}},
 	{"listen_public_name", []string{ // a name may resolve to anything
-		`1:10: listen: "auricle.example.org" is not a loopback address: authentication is not available, so a public address would let anyone stream as any user; listen on 127.0.0.1:7080 and reach it from another machine through a tunnel, such as ssh -L`,
+		`1:10: listen: "auricle.example.org" is not a loopback address: there is no auth block, so a public address would let anyone stream as any user; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:7080`,
 	}},
 	{"many", []string{ // faults of the grammar, of kinds, of bounds and of names, all in one run
-		`2:12: listen: "0.0.0.0" is not a loopback address: authentication is not available, so a public address would let anyone stream as any user; listen on 127.0.0.1:7080 and reach it from another machine through a tunnel, such as ssh -L`,
+		`2:12: listen: "0.0.0.0" is not a loopback address: there is no auth block, so a public address would let anyone stream as any user; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:7080`,
 		`3:12: data_dir: expected text such as "data", got number 5; write it in quotes`,
 		`4:14: the value ends here, but the line goes on; put each key on a line of its own, and quotes around text, durations and sizes, such as "250ms" or "32MiB"`,
 		`7:13: pool.workers: 0 is below the least, 1; set 1 to 4096 invocations`,

@@ -42,6 +42,7 @@ type Config struct {
 	Replay       Replay
 	Retention    Retention
 	Store        Store
+	Auth         Auth
 	Apps         []App // in the file's order
 
 	// Pos says where each value outside app blocks came from, by the key's

@@ -34,7 +34,11 @@ func documented(k config.Key) string {
 	if bounds == "" {
 		bounds = "–"
 	}
-	if inApp, ok := strings.CutPrefix(k.Path, "app."); ok {
+	inApp, ok := strings.CutPrefix(k.Path, "app.")
+	if !ok {
+		inApp, ok = strings.CutPrefix(k.Path, "auth.token.")
+	}
+	if ok {
 		fallback := code(k.Default)
 		if k.Required {
 			fallback = "required"

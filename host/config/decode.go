@@ -36,6 +36,7 @@ func (d *decoder) config(ko *koanf.Koanf) Config {
 		}
 		c.Pos[k.Path] = v.Pos
 	}
+	d.authTokens(ko, &c)
 	d.across(&c)
 	blocks, _ := ko.Get(appPath).([]appBlock)
 	first := map[string]Pos{}
@@ -74,6 +75,7 @@ func (d *decoder) across(c *Config) {
 			}
 		}
 	}
+	d.auth(c)
 	if c.Pool.PerApp > c.Pool.Workers {
 		d.warn(c.Pos["pool.per_app"], fmt.Sprintf("pool.per_app (%d) is above pool.workers (%d), so that one app may take the whole pool", c.Pool.PerApp, c.Pool.Workers),
 			"set it below workers, or to 0 for a quarter of them")
@@ -143,6 +145,10 @@ func (d *decoder) decode(k Key, label string, v value, dst any) bool {
 					return
 				}
 			}
+			if len(k.Choices) > 0 && !slices.Contains(k.Choices, item.Text) {
+				d.fault(item.Pos, fmt.Sprintf("%s: expected some of %s, got %s", label, strings.Join(k.Choices, ", "), item.got()), orElse(meant(item.Text, k.Choices), "use those only"))
+				return
+			}
 			*items = append(*items, item.Text)
 		})
 		return true
@@ -179,6 +185,11 @@ func (d *decoder) word(k Key, label string, v value) (string, bool) {
 			s = filepath.Join(d.dir, s)
 		}
 		s = filepath.Clean(s)
+	case Text:
+		if len(s) > maxTextBytes || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			d.fault(v.Pos, fmt.Sprintf("%s: %s holds a space, or what is not printable ASCII, or is longer than %d bytes", label, v.got(), maxTextBytes), "write it without")
+			return "", false
+		}
 	case Choice:
 		if !slices.Contains(k.Choices, s) {
 			d.fault(v.Pos, fmt.Sprintf("%s: expected one of %s, got %s", label, strings.Join(k.Choices, ", "), v.got()), orElse(meant(s, k.Choices), "use one of these"))
@@ -195,11 +206,18 @@ func (d *decoder) word(k Key, label string, v value) (string, bool) {
 		}
 		if wrong != "" {
 			d.fault(v.Pos, fmt.Sprintf("%s: expected 64 hexadecimal digits, got %s", label, wrong),
-				"write what sha256sum prints for the module, or leave the key out to pin nothing")
+				digestAdvice(k))
 			return "", false
 		}
 	}
 	return s, true
+}
+
+func digestAdvice(k Key) string {
+	if k.Path == authTokenDigest {
+		return "write what auricle token new prints"
+	}
+	return "write what sha256sum prints for the module, or leave the key out to pin nothing"
 }
 
 func notHex(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') }

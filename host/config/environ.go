@@ -44,7 +44,7 @@ func (e *environment) provider(environ []string) *env.Env {
 // unknown warns of a variable that sets nothing. It is no fault: the
 // environment is shared, and another program's variables must not stop a host.
 func (e *environment) unknown(name string, known []string) {
-	if fromKubernetes.MatchString(name) {
+	if name == TokenVariable || fromKubernetes.MatchString(name) {
 		return
 	}
 	do := "unset it (known: " + strings.Join(known, ", ") + ")"

@@ -24,12 +24,13 @@ type parser struct {
 	file     string // as the operator named it
 	text     *text
 	problems Problems
-	clean    bool // no syntax error, so that what is missing really is
+	clean    bool       // no syntax error, so that what is missing really is
+	tokens   []appBlock // auth.token blocks
 }
 
 var _ koanf.Parser = (*parser)(nil)
 
-// appBlock is an app block as written, with the paths of its keys ("module",
+// appBlock is an app block, or an auth.token block, as written, with the paths of its keys ("module",
 // "limits.fuel").
 type appBlock struct {
 	Name   string
@@ -55,7 +56,7 @@ func (p *parser) Unmarshal(src []byte) (map[string]any, error) {
 			continue
 		}
 		if b.Type == appPath {
-			if app, ok := p.app(b); ok {
+			if app, ok := p.named(b, appPath, "keywords"); ok {
 				appBlocks = append(appBlocks, app)
 			}
 			continue
@@ -74,7 +75,17 @@ func (p *parser) block(b *hclsyntax.Block, path string) map[string]any {
 	p.attributes(b.Body, path, "", func(name string, v value) { keys[name] = v })
 	seen := map[string]Pos{}
 	for _, inner := range b.Body.Blocks {
-		if p.known(inner, path, "") && p.once(inner, "", seen) {
+		if !p.known(inner, path, "") {
+			continue
+		}
+		if path+"."+inner.Type == authTokenPath {
+			if token, ok := p.named(inner, authTokenPath, "backend"); ok {
+				p.tokens = append(p.tokens, token)
+			}
+			keys[inner.Type] = p.tokens
+			continue
+		}
+		if p.once(inner, "", seen) {
 			keys[inner.Type] = p.block(inner, path+"."+inner.Type)
 		}
 	}
@@ -101,35 +112,44 @@ func (p *parser) Marshal(map[string]any) ([]byte, error) {
 	return nil, errors.New("config: a configuration is read, not written")
 }
 
-// app reads an app block. It reports false when the block has no usable name.
-func (p *parser) app(b *hclsyntax.Block) (appBlock, bool) {
+// named reads a block with a name, whose keys are at path. It reports false
+// when the block has no usable name.
+func (p *parser) named(b *hclsyntax.Block, path, example string) (appBlock, bool) {
 	app := appBlock{Pos: p.at(b.TypeRange), Values: map[string]value{}}
 	if len(b.Labels) != 1 {
 		at := app.Pos
 		if len(b.Labels) > 1 {
 			at = p.at(b.LabelRanges[1])
 		}
-		p.fault(at, fmt.Sprintf("an app block has one name, got %d", len(b.Labels)), `write app "keywords" { … }`)
+		p.fault(at, fmt.Sprintf("%s block has one name, got %d", article(b.Type), len(b.Labels)), fmt.Sprintf("write %s %q { … }", b.Type, example))
 	} else {
 		app.Name = b.Labels[0]
 		if do := badAppName(app.Name); do != "" {
-			p.fault(p.at(b.LabelRanges[0]), fmt.Sprintf("app %s: not an app's name", quote(app.Name)), do)
+			p.fault(p.at(b.LabelRanges[0]), fmt.Sprintf("%s %s: not %s's name", b.Type, quote(app.Name), article(b.Type)), do)
 		}
 	}
-	label := fmt.Sprintf("app %s: ", quote(app.Name))
-	p.attributes(b.Body, appPath, label, func(name string, v value) { app.Values[name] = v })
+	label := fmt.Sprintf("%s %s: ", b.Type, quote(app.Name))
+	p.attributes(b.Body, path, label, func(name string, v value) { app.Values[name] = v })
 	seen := map[string]Pos{}
 	for _, inner := range b.Body.Blocks {
-		if !p.known(inner, appPath, label) || !p.once(inner, label, seen) {
+		if !p.known(inner, path, label) || !p.once(inner, label, seen) {
 			continue
 		}
-		path := appPath + "." + inner.Type
-		p.attributes(inner.Body, path, label, func(name string, v value) { app.Values[inner.Type+"."+name] = v })
+		innerPath := path + "." + inner.Type
+		p.attributes(inner.Body, innerPath, label, func(name string, v value) { app.Values[inner.Type+"."+name] = v })
 		for _, deeper := range inner.Body.Blocks {
-			p.known(deeper, path, label)
+			p.known(deeper, innerPath, label)
 		}
 	}
 	return app, len(b.Labels) == 1
+}
+
+// article returns a block's type with its article.
+func article(blockType string) string {
+	if blockType == appPath {
+		return "an app"
+	}
+	return "a " + blockType
 }
 
 // badAppName returns what to do about a name that is none, or "".
@@ -188,7 +208,7 @@ func (p *parser) known(b *hclsyntax.Block, path, label string) bool {
 
 func (p *parser) unknown(at Pos, what, path, name, label string) {
 	in := ""
-	if block := strings.TrimPrefix(strings.TrimPrefix(path, appPath), "."); block != "" {
+	if block := strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(path, appPath), authTokenPath), "."); block != "" {
 		in = " in block " + block
 	}
 	p.fault(at, fmt.Sprintf("%sunknown %s %s%s", label, what, quote(name), in), suggestKey(what, path, name))

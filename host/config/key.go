@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -37,8 +38,9 @@ type Key struct {
 	Required bool     // whether an app block must have it
 	Doc      string   // what it does, in an operator's words
 
-	host func(*Config) any // where the value goes, for keys outside app blocks
-	app  func(*App) any    // where the value goes, for keys of app blocks
+	host func(*Config) any    // where the value goes, for keys outside app blocks
+	app  func(*App) any       // where the value goes, for keys of app blocks
+	auth func(*AuthToken) any // where the value goes, for keys of auth.token blocks
 }
 
 // Names of the app block and of its keys, which are read one by one.
@@ -55,6 +57,10 @@ const (
 	natsURLs        = "store.nats.urls"
 	streamOrigins   = "stream.origins"
 	acmeDomains     = "tls.acme.domains"
+
+	authTokenPath   = "auth.token"
+	authTokenDigest = "auth.token.sha256"
+	authTokenUID    = "auth.token.uid"
 
 	maxAppName = 64
 )
@@ -74,7 +80,7 @@ const (
 var keys = []Key{
 	{
 		Path: "listen", Kind: Address, Default: `"127.0.0.1:7080"`,
-		Doc:  "Where clients connect, host:port. Only a loopback address: there is no authentication yet, so anyone who can reach it may stream as any user. Port 0 takes a free one.",
+		Doc:  "Where clients connect, host:port. Without an auth block only a loopback address: anyone who can reach it may stream as any user. Port 0 takes a free one.",
 		host: func(c *Config) any { return &c.Listen },
 	}, {
 		Path: operatorsListen, Kind: Address, Default: `"127.0.0.1:7081"`,
@@ -253,6 +259,62 @@ var keys = []Key{
 		Doc:  "How many of the cluster's servers keep each record. With 3, one server may be lost.",
 		host: func(c *Config) any { return &c.Store.NATS.Replicas },
 	}, {
+		Path: "auth.jwt.issuer", Kind: Text, Default: `""`,
+		Doc:  "Who issues the JWTs that are taken: their iss, exactly. Required with keys.",
+		host: func(c *Config) any { return &c.Auth.JWT.Issuer },
+	}, {
+		Path: "auth.jwt.audience", Kind: Text, Default: `""`,
+		Doc:  "For whom they are issued: one of their aud, exactly, so that a token for another service does not open this one. Required with keys.",
+		host: func(c *Config) any { return &c.Auth.JWT.Audience },
+	}, {
+		Path: "auth.jwt.algorithms", Kind: List, Default: `[]`, Choices: []string{"HS256", "RS256", "ES256", "EdDSA"},
+		Doc:  "The algorithms that are taken, no others. Empty: HS256 with a secret, the other three with a JWK set.",
+		host: func(c *Config) any { return &c.Auth.JWT.Algorithms },
+	}, {
+		Path: "auth.jwt.jwks_file", Kind: Path, Default: `""`,
+		Doc:  "The issuer's public keys, a JWK set (RFC 7517); read at the start and at a reload. Relative to this file's directory.",
+		host: func(c *Config) any { return &c.Auth.JWT.JWKSFile },
+	}, {
+		Path: "auth.jwt.jwks_url", Kind: Text, Default: `""`,
+		Doc:  "Where the issuer publishes its public keys, https://; read again and again, and when a key is unknown. While it can't be read the last keys stay in force.",
+		host: func(c *Config) any { return &c.Auth.JWT.JWKSURL },
+	}, {
+		Path: "auth.jwt.secret_file", Kind: Path, Default: `""`,
+		Doc:  "The secret of HS256, 32 bytes or more; a line's end at its end is not part of it. Relative to this file's directory.",
+		host: func(c *Config) any { return &c.Auth.JWT.SecretFile },
+	}, {
+		Path: "auth.jwt.leeway", Kind: Duration, Default: `"30s"`, Min: 0, Max: 10 * minute,
+		Doc:  "How far the issuer's clock may be from this host's.",
+		host: func(c *Config) any { return &c.Auth.JWT.Leeway },
+	}, {
+		Path: "auth.jwt.scopes", Kind: List, Default: `["stream", "read"]`, Choices: authScopes,
+		Doc:  "What a JWT without a scope claim allows.",
+		host: func(c *Config) any { return &c.Auth.JWT.Scopes },
+	}, {
+		Path: "auth.tokens.ttl", Kind: Duration, Default: `"60s"`, Min: second, Max: 10 * minute,
+		Doc:  "How long a single-use token of `POST /v1/tokens` may be used, at most.",
+		host: func(c *Config) any { return &c.Auth.Tokens.TTL },
+	}, {
+		Path: "auth.tokens.per_user", Kind: Whole, Unit: "tokens", Default: `16`, Min: 1, Max: 1000,
+		Doc:  "Single-use tokens of one user that are out at once.",
+		host: func(c *Config) any { return &c.Auth.Tokens.PerUser },
+	}, {
+		Path: "auth.tokens.most", Kind: Whole, Unit: "tokens", Default: `10000`, Min: 1, Max: 1_000_000,
+		Doc:  "Single-use tokens that are out at once, of all users.",
+		host: func(c *Config) any { return &c.Auth.Tokens.Most },
+	}, {
+		Path: authTokenDigest, Kind: Digest, Required: true,
+		Doc:  "The SHA-256 of the token, as `auricle token new` prints it. The token itself is kept nowhere.",
+		auth: func(t *AuthToken) any { return &t.SHA256 },
+	}, {
+		Path: authTokenUID, Kind: Text,
+		Doc:  "The one user it is for. Left out: any, as for a backend that speaks for all of its users.",
+		auth: func(t *AuthToken) any { return &t.UID },
+	}, {
+		Path: "auth.token.scopes", Kind: List, Required: true, Choices: authScopes,
+		Doc:  "What it allows.",
+		auth: func(t *AuthToken) any { return &t.Scopes },
+	}, {
 		Path: appModule, Kind: Path, Required: true,
 		Doc: "The app's WebAssembly file. Relative to this file's directory.",
 		app: func(a *App) any { return &a.Module },
@@ -295,18 +357,18 @@ var keys = []Key{
 func Reference() []Key { return slices.Clone(keys) }
 
 // Env returns the environment variable that sets k, such as
-// "AURICLE_POOL_WORKERS"; "" for keys of app blocks, which only a file sets.
+// "AURICLE_POOL_WORKERS"; "" for keys of blocks with a name, which only a file sets.
 func (k Key) Env() string {
-	if k.app != nil {
+	if k.host == nil {
 		return ""
 	}
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.Path, ".", "_"))
 }
 
 // Flag returns the name of the flag that sets k, without its dash, such as
-// "pool-workers"; "" for keys of app blocks, which only a file sets.
+// "pool-workers"; "" for keys of blocks with a name, which only a file sets.
 func (k Key) Flag() string {
-	if k.app != nil {
+	if k.host == nil {
 		return ""
 	}
 	return flagName(k.Path)
@@ -324,10 +386,13 @@ func (k Key) Bounds() string {
 	return strings.Join(k.Choices, ", ")
 }
 
-// inApp returns k's path as an operator sees it within its app block.
+// inApp returns k's path as an operator sees it within its block with a name.
 func (k Key) inApp() string {
-	if k.app != nil {
+	switch {
+	case k.app != nil:
 		return strings.TrimPrefix(k.Path, appPath+".")
+	case k.auth != nil:
+		return strings.TrimPrefix(k.Path, authTokenPath+".")
 	}
 	return k.Path
 }
@@ -343,8 +408,11 @@ func (k Key) example() string {
 	case Digest:
 		return `"` + strings.Repeat("0", 8) + `…"`
 	case List:
-		if k.Path == natsURLs {
+		switch {
+		case k.Path == natsURLs:
 			return `["nats://10.0.0.1:4222"]`
+		case k.app == nil:
+			return fmt.Sprintf("[%q]", k.Choices[0])
 		}
 		if k.Path == streamOrigins {
 			return `["https://app.example.com"]`

@@ -24,7 +24,7 @@ func checkListen(address string) (what, do string) {
 
 // authenticated reports whether clients and operators must prove who they are.
 // Only then may others than this machine connect.
-func authenticated(*Config) bool { return false }
+func authenticated(c *Config) bool { return c.Auth.On() }
 
 // listeners checks where clients and operators connect. An address that is
 // refused is replaced by its default, so that it is never listened on.
@@ -45,8 +45,8 @@ func (d *decoder) listeners(c *Config) {
 		if host == "" {
 			subject = quote(*l.address) + " means every address of this machine"
 		}
-		d.fault(c.Pos[l.path], l.path+": "+subject+": authentication is not available, so a public address would let anyone "+l.danger,
-			fmt.Sprintf("listen on 127.0.0.1:%s and reach it from another machine through a tunnel, such as ssh -L", port))
+		d.fault(c.Pos[l.path], l.path+": "+subject+": there is no auth block, so a public address would let anyone "+l.danger,
+			fmt.Sprintf("say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:%s", port))
 		k, _ := lookup(l.path)
 		*l.address = k.defaultValue().Text
 	}

@@ -40,6 +40,7 @@ func TestDefaults(t *testing.T) {
 			DeadLetters: config.Kept{Age: 720 * time.Hour, Bytes: 1 << 30},
 		},
 		Store: config.Store{NATS: config.NATS{Replicas: 3}},
+		Auth:  config.Auth{JWT: config.AuthJWT{Leeway: 30 * time.Second, Scopes: []string{"stream", "read"}}, Tokens: config.AuthTokens{TTL: time.Minute, PerUser: 16, Most: 10_000}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -91,6 +92,17 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 		Store: config.Store{NATS: config.NATS{
 			URLs: []string{"nats://10.0.0.1:4222", "tls://nats.example.org"}, Credentials: "testdata/good/auricle.creds", CA: "/etc/ssl/nats.pem", Replicas: 1,
 		}},
+		Auth: config.Auth{
+			JWT: config.AuthJWT{
+				Issuer: "https://login.example.org/", Audience: "auricle", Algorithms: []string{"EdDSA", "ES256"},
+				JWKSFile: "testdata/good/jwks.json", Leeway: time.Minute, Scopes: []string{"read"},
+			},
+			Tokens: config.AuthTokens{TTL: 30 * time.Second, PerUser: 2, Most: 1000},
+			Static: []config.AuthToken{
+				{Name: "backend", SHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Scopes: []string{"stream", "operate"}, Pos: at(127, 3)},
+				{Name: "ana", SHA256: "0086d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", UID: "ana@example.org", Scopes: []string{"read"}, Pos: at(132, 3)},
+			},
+		},
 		Apps: []config.App{{
 			Name: "notes.summary_2-b", Module: "testdata/apps/notes.wasm",
 			SHA256:   "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -185,7 +197,7 @@ func TestProblemsNameTheVariableOrFlag(t *testing.T) {
 	}
 	want := strings.Join([]string{
 		`-drain: drain: expected a duration such as 20s, got "20"; give one, or leave the flag out`,
-		`-listen: listen: "0.0.0.0" is not a loopback address: authentication is not available, so a public address would let anyone stream as any user; listen on 127.0.0.1:80 and reach it from another machine through a tunnel, such as ssh -L`,
+		`-listen: listen: "0.0.0.0" is not a loopback address: there is no auth block, so a public address would let anyone stream as any user; say who may come in with an auth block (docs/security.md), or listen on 127.0.0.1:80`,
 		`AURICLE_APP_KEYWORDS_LIMITS_FUEL: warning: this variable sets nothing; set apps in the configuration file`,
 		`AURICLE_CONVERSATION: warning: this variable sets nothing; set the keys in it: AURICLE_CONVERSATION_GRACE, AURICLE_CONVERSATION_SILENCE`,
 		`AURICLE_POOL_QUEUE: pool.queue: expected a whole number such as 1024, got "many"; set one, or unset the variable`,

@@ -38,7 +38,7 @@ func TestEveryKeyIsWhole(t *testing.T) {
 		if k.Doc == "" || k.Kind == "" {
 			t.Errorf("%s: no doc or no kind", k.Path)
 		}
-		if inApp := strings.HasPrefix(k.Path, "app."); inApp != (k.Env() == "") || inApp != (k.Flag() == "") {
+		if inApp := strings.HasPrefix(k.Path, "app.") || strings.HasPrefix(k.Path, "auth.token."); inApp != (k.Env() == "") || inApp != (k.Flag() == "") {
 			t.Errorf("%s: variable %q, flag %q", k.Path, k.Env(), k.Flag())
 		}
 		if (k.Kind == config.Whole || k.Kind == config.Duration || k.Kind == config.Size) && k.Min >= k.Max {
@@ -123,13 +123,13 @@ func locate(text []byte, path string) []int {
 	name := blocks[len(blocks)-1]
 	from := 0
 	for _, b := range blocks[:len(blocks)-1] {
-		at := regexp.MustCompile(`(?m)^ *` + b + `( "[a-z]+")? \{`).FindIndex(text[from:])
+		at := regexp.MustCompile(`(?m)^ *(?:# )?` + b + `( "[a-z]+")? \{`).FindIndex(text[from:])
 		if at == nil {
 			return nil
 		}
 		from += at[1]
 	}
-	at := regexp.MustCompile(`(?m)^ *(# )?` + name + ` *=`).FindIndex(text[from:])
+	at := regexp.MustCompile(`(?m)^ *(# *)?` + name + ` *=`).FindIndex(text[from:])
 	if at == nil {
 		return nil
 	}

@@ -106,6 +106,9 @@ func (st *stream) refused(err error, messageType string) {
 // start begins the session.
 func (st *stream) start(ctx context.Context, m *wire.Start) {
 	ref := &wire.Ref{Type: "start"}
+	if !st.mayStart(m, ref) {
+		return
+	}
 	if fault := checkStart(m); fault != "" {
 		st.fail(wire.CloseBadMessage, wire.CodeBadStart, fault, ref)
 		return
@@ -159,7 +162,7 @@ func (st *stream) start(ctx context.Context, m *wire.Start) {
 // none does.
 func checkStart(m *wire.Start) string {
 	if m.UID == "" {
-		return "start has no uid; say whose audio it is"
+		return "start has no uid; say whose audio it is, which these credentials leave open"
 	}
 	if len(m.UID) > wire.MaxUIDBytes {
 		return fmt.Sprintf("uid is %d bytes; give at most %d", len(m.UID), wire.MaxUIDBytes)

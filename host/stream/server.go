@@ -26,6 +26,7 @@ type Options struct {
 	// 5 min, audio however fast. How many streams there may be, Sessions says.
 	Config   config.Stream
 	Sessions *conversation.Sessions
+	Auth     Authenticator // nil: everyone may stream as any user
 
 	// RetryMin and RetryMax are within what time clients are asked to come back
 	// that are sent away, each at a random moment; 0 means 500 ms and 3 s. With
@@ -132,6 +133,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.write(w)
 		return
 	}
+	identity, f := s.identify(w.Header(), r)
+	if f != nil {
+		s.shaken()
+		f.write(w)
+		return
+	}
 	conn, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		s.shaken()
@@ -140,6 +147,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	st := newStream(s, conn)
 	st.chaos = chaos
+	st.identity = identity
 
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/auricle-dev/auricle/host/auth"
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/sdk/wire"
 )
@@ -37,6 +38,8 @@ type stream struct {
 	pace    pace
 	chaos   *streamChaos             // nil, but for a host that is to be chaotic
 	session *conversation.Attachment // nil before start
+
+	identity auth.Identity // who streams; not changed once run has begun
 
 	ended      bool // end was received
 	toldEnded  bool // the client was told that it had ended

@@ -20,7 +20,7 @@ var (
 	CloseIdle             = CloseCode{4010, "no message came for too long", true}                        // neither content nor keepalive
 	CloseNoPong           = CloseCode{4012, "no pong came for too long", true}                           // pings were not answered
 	CloseBadMessage       = CloseCode{4500, "a message that the protocol does not allow", false}         // the error before it says which
-	CloseUnauthorised     = CloseCode{4501, "not authorised", false}                                     // reserved
+	CloseUnauthorised     = CloseCode{4501, "not authorised", false}                                     // start names another user than the credentials do
 	CloseNeverStarted     = CloseCode{4502, "no start came in time", false}
 	CloseUnsupportedAudio = CloseCode{4503, "audio that this host does not take", false}    // the error before it says what it takes
 	CloseMessageTooLarge  = CloseCode{4504, "a message was too large", false}               // limits.message_bytes

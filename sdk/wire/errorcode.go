@@ -16,6 +16,7 @@ const (
 	CodeBadMessage       = "bad_message"       // a field is unknown, missing, given twice or of the wrong kind
 	CodeNotStarted       = "not_started"       // something came before start
 	CodeAlreadyStarted   = "already_started"   // a second start
+	CodeUnauthorised     = "unauthorised"      // start names another user than the credentials do
 	CodeBadStart         = "bad_start"         // a value of start breaks a limit
 	CodeNeverStarted     = "never_started"     // no start came in time
 	CodeUnsupportedAudio = "unsupported_audio" // a codec, rate or number of channels

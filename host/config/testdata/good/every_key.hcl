@@ -107,3 +107,31 @@ tls {
     accept_terms  = true
   }
 }
+
+auth {
+  jwt {
+    issuer      = "https://login.example.org/"
+    audience    = "auricle"
+    algorithms  = ["EdDSA", "ES256"]
+    jwks_file   = "jwks.json"
+    leeway      = "1m"
+    scopes      = ["read"]
+  }
+
+  tokens {
+    ttl      = "30s"
+    per_user = 2
+    most     = 1e3
+  }
+
+  token "backend" {
+    sha256 = "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08"
+    scopes = ["stream", "operate"]
+  }
+
+  token "ana" {
+    sha256 = "0086d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    uid    = "ana@example.org"
+    scopes = ["read"]
+  }
+}

@@ -1,0 +1,8 @@
+auth {
+  jwt {
+    issuer      = "i"
+    audience    = "a"
+    jwks_file   = "jwks.json"
+    secret_file = "secret"
+  }
+}

@@ -1,0 +1,6 @@
+listen = "0.0.0.0:7080"
+auth {
+  jwt {
+    issuer = "i"
+  }
+}
