@@ -378,7 +378,9 @@ func TestAnIssuerThatIsDownSlowOrEndlessIsBounded(t *testing.T) {
 			case <-r.Context().Done():
 			}
 		},
-		"elsewhere": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound) },
+		"elsewhere": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newJWKSServer(t, answer)

@@ -39,7 +39,7 @@ func TestDefaults(t *testing.T) {
 			DeadLetters: config.Kept{Age: 720 * time.Hour, Bytes: 1 << 30},
 		},
 		Store: config.Store{NATS: config.NATS{Replicas: 3}},
-		Auth: config.Auth{JWT: config.AuthJWT{Leeway: 30 * time.Second, Scopes: []string{"stream", "read"}}, Tokens: config.AuthTokens{TTL: time.Minute, PerUser: 16, Most: 10_000}},
+		Auth:  config.Auth{JWT: config.AuthJWT{Leeway: 30 * time.Second, Scopes: []string{"stream", "read"}}, Tokens: config.AuthTokens{TTL: time.Minute, PerUser: 16, Most: 10_000}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
