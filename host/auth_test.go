@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -91,6 +92,7 @@ func dialAs(t *testing.T, h *host.Host, token, query string) (*client, *http.Res
 
 // closedWith reads up to the close.
 func (c *client) closedWith() int {
+	c.conn.SetReadDeadline(time.Now().Add(patience)) // its end fails the test
 	c.t.Helper()
 	for {
 		if _, _, err := c.conn.ReadMessage(); err != nil {
