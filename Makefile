@@ -1,6 +1,7 @@
 # Needs Go, git and make; everything else comes through the Go module proxy.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # The host is one static binary; only the race detector wants cgo.
 export CGO_ENABLED := 0
@@ -12,13 +13,13 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 # What comes from outside: clients' frames, configuration, modules, guests' requests, audio, recordings.
 # Each with how many inputs the gate tries: a number ends cleanly on a busy machine,
 # where a time may end in "context deadline exceeded" (go.dev/issue/75804).
-FUZZ := sdk/wire:FuzzDecodeClient:1000 host/config:FuzzLoad:1000 host/apps:FuzzRequest:4000 \
+FUZZ := host/origins:FuzzCheck:20000 host/api:FuzzLoopbackOnly:2000 sdk/wire:FuzzDecodeClient:1000 host/config:FuzzLoad:1000 host/apps:FuzzRequest:4000 \
 	host/apps:FuzzManifest:4000 host/apps:FuzzRecording:4000 host/audio:FuzzBuffer:2000 \
 	plugins:FuzzLoad:2000 plugins:FuzzEngine:100 plugins/internal/meter:FuzzRewrite:600 \
 	plugins/internal/meter:FuzzGenerated:500 sdk/event:FuzzAudio:50000 cmd/auricle/wav:FuzzOpen:5000 \
 	host/store/internal/blocks:FuzzBlock:1000
 
-.PHONY: run serve build host apps test lint fuzz bench-engines kernels clean
+.PHONY: run serve build host apps test lint fuzz vuln bench-engines kernels clean
 
 # The whole idea on a real recording: host, four apps, one of them misbehaving.
 run: build
@@ -66,6 +67,11 @@ fuzz:
 		set -- $$(echo $$target | tr : ' '); \
 		go test -run '^$$' -fuzz "^$$2\$$" -fuzztime "$(or $(FUZZTIME),$${3}x)" -fuzzminimizetime 5x "./$$1"; \
 	done
+
+# Known vulnerabilities in what the host calls. No part of lint: it needs the
+# database at https://vuln.go.dev (docs/security.md).
+vuln:
+	go run $(GOVULNCHECK) ./...
 
 # The engine beside its rivals (bench/README.md), for example:
 # make bench-engines BENCH='-json -runs 25'. wasmtime needs a C compiler.

@@ -35,6 +35,46 @@ data_dir = "data"
 # true or false, default false.
 # log_json = false
 
+# Where operators connect.
+operators {
+  # host:port: metrics, apps, jobs, recordings, reload, cluster and profiles are
+  # served here only. Only a loopback address, as for listen. Port 0 takes a free
+  # port.
+  # Default "127.0.0.1:7081".
+  # listen = "127.0.0.1:7081"
+}
+
+# How connections are encrypted: with a certificate from files, or with some from
+# an ACME authority. Without either they are not. Operators' connections are
+# encrypted too where their address is not a loopback one.
+tls {
+  # The certificates (PEM), the host's own first, relative to this file's
+  # directory. Read again when the file changes. Empty: none. Default "".
+  # cert = ""
+
+  # The certificate's private key (PEM), likewise. Default "".
+  # key = ""
+
+  # An ACME authority, such as Let's Encrypt.
+  acme {
+    # The names to have certificates for. The authority must reach this host on
+    # port 443 of them (TLS-ALPN-01). What it gives is kept in data_dir. Empty:
+    # no ACME. Default [].
+    # domains = []
+
+    # Where the authority may write to. Empty: nowhere. Default "".
+    # email = ""
+
+    # The authority's directory, an https URL. Empty: Let's Encrypt's.
+    # Default "".
+    # directory_url = ""
+
+    # Whether you accept the authority's terms of service. Without it there are
+    # no certificates. true or false, default false.
+    # accept_terms = false
+  }
+}
+
 # The workers that all apps share. Each queue has a bound, so that apps that
 # are slow or broken cost a known amount of memory and hold up nobody else.
 pool {
@@ -77,6 +117,16 @@ stream {
   # is closed; the client may connect again.
   # 64KiB to 256MiB for each stream, default "1MiB".
   # output_queue = "1MiB"
+
+  # The origins of web pages that may stream and, over HTTP, read conversations,
+  # such as ["https://app.example.com"]: scheme, host and port match exactly.
+  # Empty: pages of this machine may stream, and none may read. Default [].
+  # origins = []
+
+  # How long a client may take for its TLS handshake, and then for the headers of
+  # a request.
+  # 100ms to 5m, default "10s".
+  # handshake_timeout = "10s"
 
   # How long a client may take to send its first message, "start".
   # 100ms to 5m, default "10s".

@@ -102,6 +102,9 @@ func TestTakingOverRefusesNoConnection(t *testing.T) {
 	}()
 	next, _ := startWith(t, host.Options{Config: configuration(dir, echo()), TakeOver: true})
 	<-stopped
+	if next.OperatorsAddr().String() != old.OperatorsAddr().String() {
+		t.Errorf("the next host serves operators on %s, want %s", next.OperatorsAddr(), old.OperatorsAddr())
+	}
 	if next.Addr().String() != old.Addr().String() {
 		t.Errorf("the next host listens on %s, want %s", next.Addr(), old.Addr())
 	}

@@ -24,8 +24,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/auricle-dev/auricle/host/api"
 	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/certificates"
 	"github.com/auricle-dev/auricle/host/cluster"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/conversation"
@@ -48,7 +48,7 @@ type Options struct {
 	// Reload reads the configuration again, from where Config came from, for
 	// Host.Reload and POST /v1/reload. Nil: it can't be reloaded.
 	Reload func() (config.Config, config.Problems)
-	// TakeOver has New take the listening socket of the host that runs in the
+	// TakeOver has New take the listening sockets of the host that runs in the
 	// same data directory, which then drains and ends. Where none runs, it is
 	// as if not set.
 	TakeOver bool
@@ -64,8 +64,9 @@ type Options struct {
 type Host struct {
 	log      hclog.Logger
 	version  string
-	listener net.Listener
-	identity *identity // nil: the store is shared with nobody
+	listener net.Listener // for clients
+	operator net.Listener // for operators
+	identity *identity    // nil: the store is shared with nobody
 	engine   *plugins.Engine
 	replays  *replays.Directory // nil: nothing is recorded
 	apps     *apps.Set
@@ -75,7 +76,9 @@ type Host struct {
 	jobs     *jobs.Jobs
 	sessions *conversation.Sessions
 	streams  *stream.Server
-	http     *http.Server
+	certs    *certificates.Source // nil: nothing is encrypted
+	clients  *http.Server
+	operates *http.Server
 	reloads  *reloads
 
 	follow   context.Context // of what follows the store; ends when the sessions have closed
@@ -83,10 +86,10 @@ type Host struct {
 	followed sync.WaitGroup
 	began    time.Time
 
-	offer *handover.Offer // of the listener, to the host that takes its turn
+	offer *handover.Offer // of the listeners, to the host that takes its turn
 
 	ready    chan struct{} // closed once the host serves
-	taken    chan struct{} // closed when another host has taken the listener
+	taken    chan struct{} // closed when another host has taken the listeners
 	stopping chan struct{} // closed when Shutdown begins
 	stopOnce sync.Once
 }
@@ -99,7 +102,7 @@ var (
 
 // New opens everything that the configuration asks for and takes up what an
 // earlier host left: open conversations wait for their clients, the work that is
-// due on completed ones begins. The port is bound when New returns, but nothing
+// due on completed ones begins. The ports are bound when New returns, but nothing
 // is answered before Serve. The error is a config.Problems when apps are at
 // fault; what had been opened is closed again. Warnings are logged.
 func New(ctx context.Context, o Options) (_ *Host, err error) {
@@ -134,7 +137,12 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 	// The cheap and telling failures come first: a port in use, a data
 	// directory held by another host.
 	if h.listener == nil {
-		if err := h.listen(ctx, o.Config.Listen); err != nil {
+		if h.listener, err = listen(ctx, o.Config.Listen, "listen"); err != nil {
+			return nil, err
+		}
+	}
+	if h.operator == nil { // also after a host that had none
+		if h.operator, err = listen(ctx, o.Config.Operators.Listen, "operators.listen"); err != nil {
 			return nil, err
 		}
 	}
@@ -142,6 +150,9 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	if err := h.certify(o.Config, metrics); err != nil {
+		return nil, err
+	}
 	if err := h.openStore(ctx, o, metrics); err != nil {
 		return nil, err
 	}
@@ -162,59 +173,12 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 		Logger:     h.log.Named("stream"),
 		Registerer: metrics,
 	})
-	h.http = h.newServer(metrics)
-	h.offer, err = handover.NewOffer(o.Config.DataDir, h.listener, h.handOver)
+	h.newServers(o.Config, metrics)
+	h.offer, err = handover.NewOffer(o.Config.DataDir, h.listener, h.operator, h.handOver)
 	if err != nil {
 		h.log.Warn("an upgrade will not be able to take over from this host", "error", err)
 	}
 	return h, nil
-}
-
-// listen binds the address that clients connect to.
-func (h *Host) listen(ctx context.Context, address string) (err error) {
-	h.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("listening on %s: the port is in use, perhaps by another host; stop it, take over from it (-take-over) or set another listen address: %w", address, err)
-	}
-	if err != nil {
-		return fmt.Errorf("listening on %s: %w", address, err)
-	}
-	return nil
-}
-
-// takeOver takes the listener of the host that runs in the data directory and
-// waits until that host has ended. Without one it does nothing.
-func (h *Host) takeOver(ctx context.Context, c config.Config) error {
-	taken, err := handover.Take(ctx, c.DataDir)
-	if errors.Is(err, handover.ErrNobody) {
-		h.log.Info("there is no host to take over from", "data_dir", c.DataDir)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	h.listener = taken.Listener
-	if have := h.listener.Addr().String(); !sameAddress(c.Listen, have) {
-		h.log.Warn("going on with the address of the host that was taken over; restart to change it", "listen", have, "configured", c.Listen)
-	}
-	h.log.Info("took over the listening socket; waiting for the other host to end", "address", h.listener.Addr().String())
-	select {
-	case <-taken.Ended:
-		return taken.Close()
-	case <-ctx.Done():
-		return errors.Join(fmt.Errorf("waiting for the host that was taken over: %w", ctx.Err()), taken.Close())
-	}
-}
-
-// sameAddress reports whether a socket that listens on have is what listen
-// asks for; port 0 asks for any.
-func sameAddress(listen, have string) bool {
-	want, err := net.ResolveTCPAddr("tcp", listen)
-	if err != nil {
-		return false
-	}
-	is, err := net.ResolveTCPAddr("tcp", have)
-	return err == nil && want.IP.Equal(is.IP) && (want.Port == 0 || want.Port == is.Port)
 }
 
 // loadApps starts the engine and loads the apps. The error is a
@@ -426,48 +390,6 @@ func newEngine(ctx context.Context, cacheDir string, compiler []string) (*plugin
 	return engine, nil
 }
 
-// newServer puts the stream and the HTTP API behind one server. It bounds
-// what a client can hold open before it has said anything; a stream's own
-// bounds begin once it is upgraded.
-func (h *Host) newServer(metrics prometheus.Gatherer) *http.Server {
-	mux := http.NewServeMux()
-	mux.Handle("/v1/stream", h.streams)
-	var reload func(context.Context) (ReloadReport, error)
-	if h.reloads.read != nil {
-		reload = h.Reload
-	}
-	var recordings api.Replays
-	if h.replays != nil {
-		recordings = h.replays
-	}
-	mux.Handle("/", api.New(api.Options{
-		Store:    h.store,
-		Dispatch: h.dispatch,
-		Apps:     h.apps,
-		Jobs:     h.jobs,
-		Members:  h.members,
-		Shared:   h.store.Shared(),
-		Gatherer: metrics,
-		Replays:  recordings,
-		Reload:   reload,
-		Ready:    h.Ready,
-		Version:  h.version,
-		Logger:   h.log.Named("api"),
-	}))
-	return &http.Server{
-		Handler:           api.LoopbackOnly(h.Addr().String(), mux),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          h.log.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
-	}
-}
-
-// Addr returns the address that the host listens on.
-func (h *Host) Addr() net.Addr { return h.listener.Addr() }
-
 // Ready reports, as an error that says why not, whether the host serves.
 func (h *Host) Ready() error {
 	select {
@@ -482,34 +404,6 @@ func (h *Host) Ready() error {
 		return errStarting
 	}
 }
-
-// Serve answers clients until Shutdown is called, or another host has taken
-// the listener, and then returns nil.
-func (h *Host) Serve() error {
-	close(h.ready)
-	h.log.Info("serving", "address", h.Addr().String(), "apps", len(h.apps.All()))
-	err := h.http.Serve(stream.Listener(h.listener))
-	select {
-	case <-h.taken:
-		return nil
-	default:
-	}
-	if !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving on %s: %w", h.Addr(), err)
-	}
-	return nil
-}
-
-// handOver stops accepting: another host has the listener now.
-func (h *Host) handOver() {
-	h.log.Info("another host has taken over the listening socket")
-	close(h.taken)
-	h.listener.Close() // the socket itself lives on in the other host
-}
-
-// Taken is closed when another host has taken the listener: the caller is to
-// shut this one down.
-func (h *Host) Taken() <-chan struct{} { return h.taken }
 
 // Installed returns the apps, in the configuration's order.
 func (h *Host) Installed() []*apps.App { return h.apps.All() }
@@ -561,12 +455,16 @@ func (h *Host) shutdown(ctx context.Context) error {
 	if h.sessions != nil {
 		step("storing what apps made of live events", h.sessions.Flush)
 	}
-	if h.http != nil {
-		step("closing the HTTP server", h.http.Shutdown)
+	if h.clients != nil {
+		step("closing the clients' HTTP server", closing(h.clients))
+		step("closing the operators' HTTP server", closing(h.operates))
 	}
-	if h.listener != nil {
+	for _, l := range []net.Listener{h.listener, h.operator} {
+		if l == nil {
+			continue
+		}
 		// The server closes it too when it had begun to serve.
-		if err := h.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
 	}
@@ -594,7 +492,7 @@ func (h *Host) shutdown(ctx context.Context) error {
 	}
 	if h.offer != nil {
 		// At the end: by it, who has taken over sees that all was let go.
-		step("withdrawing the offer of the listener", func(context.Context) error { return h.offer.Close() })
+		step("withdrawing the offer of the listeners", func(context.Context) error { return h.offer.Close() })
 	}
 	select {
 	case <-h.ready:

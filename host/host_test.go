@@ -30,7 +30,7 @@ const patience = 30 * time.Second
 // configuration returns the defaults on a free port, with these apps.
 func configuration(dataDir string, apps ...config.App) config.Config {
 	c := config.Default()
-	c.Listen = "127.0.0.1:0"
+	c.Listen, c.Operators.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	c.DataDir = dataDir
 	c.Apps = apps
 	return c
@@ -200,10 +200,18 @@ func (c *client) closeCode() int {
 	}
 }
 
+// addr returns the address that a path is served on.
+func addr(h *host.Host, path string) string {
+	if strings.HasPrefix(path, "/v1/conversations") || strings.HasPrefix(path, "/v1/stream") {
+		return h.Addr().String()
+	}
+	return h.OperatorsAddr().String()
+}
+
 // get returns status and body of a page.
 func get(t *testing.T, h *host.Host, path string) (int, []byte) {
 	t.Helper()
-	resp, err := http.Get("http://" + h.Addr().String() + path)
+	resp, err := http.Get("http://" + addr(h, path) + path)
 	if err != nil {
 		t.Fatal(err)
 	}

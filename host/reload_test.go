@@ -74,7 +74,7 @@ func (o *operated) module(name, guest string) {
 
 // read loads the file as serve does.
 func (o *operated) read() (config.Config, config.Problems) {
-	return config.Load(config.LoadOptions{Path: filepath.Join(o.dir, "config.hcl")})
+	return config.Load(config.LoadOptions{Path: filepath.Join(o.dir, "config.hcl"), Environ: []string{"AURICLE_OPERATORS_LISTEN=127.0.0.1:0"}})
 }
 
 const (
@@ -131,7 +131,7 @@ func post(t *testing.T, h *host.Host, path string) (int, []byte) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+h.Addr().String()+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+h.OperatorsAddr().String()+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 
 func newClusterCommand() *cobra.Command {
 	var (
-		base   string
+		host   hostFlags
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -27,7 +27,7 @@ has been. A host that keeps its store to itself shows itself alone.`,
   auricle cluster -url http://127.0.0.1:8000 -json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := newHostClient(base)
+			c, err := host.client()
 			if err != nil {
 				return err
 			}
@@ -41,7 +41,7 @@ has been. A host that keeps its store to itself shows itself alone.`,
 			return printCluster(cmd.OutOrStdout(), a)
 		},
 	}
-	cmd.Flags().StringVar(&base, "url", defaultHostURL, hostURLUsage)
+	host.add(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the answer as JSON")
 	return cmd
 }

@@ -51,6 +51,7 @@ func newDemoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			c.TLS = config.TLS{} // it talks to itself
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
 			d := demo{demoOptions: o, cfg: c, out: cmd.OutOrStdout(), log: hclog.New(&hclog.LoggerOptions{

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,11 +15,12 @@ import (
 	"time"
 )
 
-// defaultHostURL is where a host answers HTTP when nothing else is configured.
-const defaultHostURL = "http://127.0.0.1:7080"
+// defaultHostURL is where a host answers operators when nothing else is
+// configured.
+const defaultHostURL = "http://127.0.0.1:7081"
 
 // hostURLUsage is the usage of the flag -url.
-const hostURLUsage = "the host's `URL`, or host:port"
+const hostURLUsage = "the `URL` of the host's operators' listener, or host:port"
 
 const (
 	hostTimeout   = time.Minute // of one request, if nothing else is said
@@ -29,6 +31,7 @@ const (
 type hostClient struct {
 	base    *url.URL
 	timeout time.Duration // of one request
+	tls     *tls.Config   // nil: certificates are checked the usual way
 }
 
 // newHostClient takes the URL of a host: http or https, a host and maybe a
@@ -41,7 +44,7 @@ func newHostClient(base string) (*hostClient, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return nil, usagef("-url %q is not the URL of a host; write it like %s", base, defaultHostURL)
 	}
-	return &hostClient{&url.URL{Scheme: u.Scheme, Host: u.Host}, hostTimeout}, nil
+	return &hostClient{base: &url.URL{Scheme: u.Scheme, Host: u.Host}, timeout: hostTimeout}, nil
 }
 
 // get asks for what is at path, whose parts are escaped here.
@@ -80,7 +83,13 @@ func (c *hostClient) do(ctx context.Context, method string, u *url.URL, body []b
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	client := http.DefaultClient
+	if c.tls != nil {
+		t := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: c.tls}
+		defer t.CloseIdleConnections()
+		client = &http.Client{Transport: t}
+	}
+	resp, err := client.Do(req)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing listens at %s; is the host running? start it with \"auricle serve\"", c.base)

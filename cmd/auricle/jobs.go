@@ -29,7 +29,7 @@ attempt, is running, or is a dead letter, which had all its attempts in vain.`,
 
 // jobsOptions are the flags of auricle jobs and its subcommands.
 type jobsOptions struct {
-	url    string
+	host   hostFlags
 	json   bool
 	all    bool
 	limit  int
@@ -46,7 +46,7 @@ type jobsFilter struct {
 }
 
 func (o *jobsOptions) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.url, "url", defaultHostURL, hostURLUsage)
+	o.host.add(cmd.Flags())
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 }
 
@@ -76,7 +76,7 @@ next attempt, what is running, and the dead letters.`,
 			if o.limit < 1 || o.limit > maxJobsListed {
 				return usagef("-limit %d is not a number from 1 to %d", o.limit, maxJobsListed)
 			}
-			c, err := newHostClient(o.url)
+			c, err := o.host.client()
 			if err != nil {
 				return err
 			}
@@ -130,7 +130,7 @@ attempt ended, with fuel, stack and log.`,
 		Example: `  auricle jobs show minutes c_01kdn8e8xg3m0v2cx9xq0zk5fy`,
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := newHostClient(o.url)
+			c, err := o.host.client()
 			if err != nil {
 				return err
 			}
@@ -184,7 +184,7 @@ func newJobsChangeCommand(name, done, short, long, example string) *cobra.Comman
 			case !some && !o.all:
 				return usagef("which jobs? give -app, -conversation, -reason or -state, or -all")
 			}
-			c, err := newHostClient(o.url)
+			c, err := o.host.client()
 			if err != nil {
 				return err
 			}

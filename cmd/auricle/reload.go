@@ -16,7 +16,7 @@ import (
 const reloadTimeout = 6 * time.Minute
 
 func newReloadCommand() *cobra.Command {
-	var base string
+	var at hostFlags
 	cmd := &cobra.Command{
 		Use:   "reload [flags]",
 		Short: "Have a running host read its configuration again",
@@ -32,16 +32,16 @@ with exit code 1. What takes hold at the host's next start only is named.`,
   auricle reload -url 127.0.0.1:8000`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runReload(cmd.Context(), base, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runReload(cmd.Context(), at, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().StringVar(&base, "url", defaultHostURL, hostURLUsage)
+	at.add(cmd.Flags())
 	return cmd
 }
 
 // runReload asks a host to reload and prints what it answers.
-func runReload(ctx context.Context, base string, stdout, stderr io.Writer) error {
-	client, err := newHostClient(base)
+func runReload(ctx context.Context, at hostFlags, stdout, stderr io.Writer) error {
+	client, err := at.client()
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func TestReloadPrintsWhatBecameOfTheApps(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out, errs bytes.Buffer
-		code = run(t.Context(), []string{"reload", "-url", s.addr}, nil, &out, &errs)
+		code = run(t.Context(), []string{"reload", "-url", s.operators}, nil, &out, &errs)
 		return code, out.String(), errs.String()
 	}
 	code, stdout, stderr := reload(`

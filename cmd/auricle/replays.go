@@ -27,7 +27,8 @@ that failed, and of a share of the others if its configuration says so.
 }
 
 func newReplaysListCommand() *cobra.Command {
-	var address, app string
+	var at hostFlags
+	var app string
 	var limit int
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -37,7 +38,7 @@ func newReplaysListCommand() *cobra.Command {
   auricle replays list -app keywords -limit 100 -json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			host, err := newHostClient(address)
+			host, err := at.client()
 			if err != nil {
 				return err
 			}
@@ -49,7 +50,7 @@ func newReplaysListCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&address, "url", defaultHostURL, hostURLUsage)
+	at.add(f)
 	f.StringVar(&app, "app", "", "only those of the app of this `NAME`")
 	f.IntVar(&limit, "limit", 20, "at most `N`, 1 to 100")
 	f.BoolVar(&asJSON, "json", false, "print JSON, as the host answers it")
@@ -75,7 +76,8 @@ func listReplays(ctx context.Context, host *hostClient, query url.Values, asJSON
 }
 
 func newReplaysGetCommand() *cobra.Command {
-	var address, to string
+	var at hostFlags
+	var to string
 	cmd := &cobra.Command{
 		Use:   "get [flags] INVOCATION",
 		Short: "Fetch one recording",
@@ -85,7 +87,7 @@ a file that only you can read.`,
   auricle replays get i_01k8… | auricle app run -replay - keywords.wasm`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			host, err := newHostClient(address)
+			host, err := at.client()
 			if err != nil {
 				return err
 			}
@@ -101,7 +103,7 @@ a file that only you can read.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&address, "url", defaultHostURL, hostURLUsage)
+	at.add(f)
 	f.StringVarP(&to, "output", "o", "", "the `FILE` to write to")
 	return cmd
 }

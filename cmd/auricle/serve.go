@@ -37,7 +37,7 @@ SIGHUP, as POST /v1/reload, has it read the configuration again, from the same
 file, variables and flags: apps are added, changed and removed with no stream
 noticing. A configuration with faults changes nothing, and the log says why.
 
-With -take-over it first loads its apps, then takes the listening socket of the
+With -take-over it first loads its apps, then takes the listening sockets of the
 host that runs in the same data_dir, which drains and exits, and goes on where
 that one stopped: an upgrade refuses no connection. Where no host runs, it
 starts like any other.

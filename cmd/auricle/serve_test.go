@@ -20,11 +20,12 @@ import (
 
 // served is an auricle serve in a process of its own.
 type served struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	logs *bufio.Scanner
-	addr string
-	file string // the configuration
+	t         *testing.T
+	cmd       *exec.Cmd
+	logs      *bufio.Scanner
+	addr      string // clients'
+	operators string
+	file      string // the configuration
 }
 
 // startServe runs auricle serve on a free port until it says that it serves.
@@ -37,7 +38,7 @@ func startServe(t *testing.T, hcl string) *served {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
-	s := &served{t: t, file: file, cmd: exec.CommandContext(ctx, "auricle", "serve", "-config", file, "-listen", "127.0.0.1:0")}
+	s := &served{t: t, file: file, cmd: exec.CommandContext(ctx, "auricle", "serve", "-config", file, "-listen", "127.0.0.1:0", "-operators-listen", "127.0.0.1:0")}
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -48,11 +49,11 @@ func startServe(t *testing.T, hcl string) *served {
 	t.Cleanup(func() { _ = s.cmd.Process.Kill() }) // one that has ended can't be killed
 	s.logs = bufio.NewScanner(stderr)
 	line := s.await("serving")
-	m := regexp.MustCompile(`address=(\S+)`).FindStringSubmatch(line)
+	m := regexp.MustCompile(`address=(\S+) operators=(\S+)`).FindStringSubmatch(line)
 	if m == nil {
 		t.Fatalf("no address in %q", line)
 	}
-	s.addr = m[1]
+	s.addr, s.operators = m[1], m[2]
 	return s
 }
 

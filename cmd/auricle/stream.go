@@ -58,7 +58,8 @@ func newStreamCommand() *cobra.Command {
 	}
 	o.speed = 1
 	f := cmd.Flags()
-	f.StringVar(&o.addr, "addr", defaultStreamURL, "the host's `ADDRESS`: a ws:// URL, or host:port")
+	f.StringVar(&o.addr, "addr", defaultStreamURL, "the host's `ADDRESS`: a ws:// or wss:// URL, or host:port")
+	addCAFlag(f, &o.ca)
 	f.StringVar(&o.uid, "uid", "demo", "the `USER` whose conversation it is")
 	f.Var(&o.speed, "speed", "`N` times as fast as live, or \"max\" for as fast as the host takes it")
 	f.StringVar(&o.transcript, "transcript", "", "the transcript `FILE` to play")
@@ -70,7 +71,8 @@ func newStreamCommand() *cobra.Command {
 
 // streamOptions are the flags and arguments of auricle stream.
 type streamOptions struct {
-	addr, uid, language   string
+	addr, ca              string
+	uid, language         string
 	recording, transcript string
 	speed                 speedFlag
 	json                  bool
@@ -95,6 +97,9 @@ func runStream(ctx context.Context, o streamOptions, stdout, stderr io.Writer) (
 
 	opts := recordingOptions(rec)
 	opts.URL, opts.UID, opts.Speed, opts.RetryFor = target, o.uid, float64(o.speed), o.retry
+	if opts.TLS, err = trust(o.ca); err != nil {
+		return err
+	}
 	if o.language != "" {
 		opts.Language = o.language
 	}

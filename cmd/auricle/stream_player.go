@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,8 @@ var asFastAsItGoes = math.Inf(1)
 
 // playOptions say what to play, to which host, and how fast.
 type playOptions struct {
-	URL      string // of the host's stream, for example ws://127.0.0.1:7080/v1/stream
+	URL      string      // of the host's stream, for example ws://127.0.0.1:7080/v1/stream
+	TLS      *tls.Config // of a wss URL; nil: certificates are checked the usual way
 	UID      string
 	Language string
 	Source   string
@@ -96,7 +98,7 @@ func play(ctx context.Context, o playOptions) (playResult, error) {
 	begun := time.Now()
 	p := &player{o: o}
 	co := client.Options{
-		URL: o.URL, UID: o.UID, Language: o.Language, Source: o.Source, Metadata: o.Metadata,
+		URL: o.URL, UID: o.UID, Language: o.Language, Source: o.Source, Metadata: o.Metadata, TLS: o.TLS,
 		BufferBytes: playBufferBytes, OnMessage: p.note, OnRetry: p.retry,
 	}
 	if o.Audio != nil {

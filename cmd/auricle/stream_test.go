@@ -22,7 +22,7 @@ func startHost(t *testing.T) string {
 	repo := filepath.Join("..", "..")
 	modules := buildApps(t, repo, "examples/apps/keywords", "examples/apps/loudness", "examples/apps/minutes")
 	c := config.Default()
-	c.Listen = "127.0.0.1:0"
+	c.Listen, c.Operators.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	c.DataDir = t.TempDir()
 	app := func(name string, settings string, grant ...event.Capability) config.App {
 		a := config.App{Name: name, Module: filepath.Join(modules, name+".wasm"), Grant: grant, Users: []string{"*"}}

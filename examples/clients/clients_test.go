@@ -64,7 +64,7 @@ func completes(t *testing.T, argv ...string) {
 func startHost(t *testing.T) string {
 	t.Helper()
 	c := config.Default()
-	c.Listen = "127.0.0.1:0"
+	c.Listen, c.Operators.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	c.DataDir = t.TempDir()
 	h, err := host.New(t.Context(), host.Options{Config: c})
 	if err != nil {

@@ -24,8 +24,8 @@ func TestOnlyLoopbackNamesAreAnswered(t *testing.T) {
 		{"127.0.0.1:7080", "[::1]:7080", answered},
 		{"127.0.0.1:7080", "[::1]", answered},
 		{"127.0.0.1:7080", "[::ffff:127.0.0.1]:7080", answered},
-		{"10.0.0.5:7080", "10.0.0.5:7080", answered}, // the address served on
-		{"10.0.0.5:7080", "10.0.0.6:7080", refused},
+		{"10.0.0.5:7080", "10.0.0.5:7080", answered},       // the address served on
+		{"10.0.0.5:7080", "auricle.example.org", answered}, // names of a public address are its operator's business
 		{"127.0.0.1:7080", "evil.example:7080", refused},
 		{"127.0.0.1:7080", "localhost.evil.example", refused},
 		{"127.0.0.1:7080", "127.0.0.1.evil.example:7080", refused},
@@ -34,9 +34,8 @@ func TestOnlyLoopbackNamesAreAnswered(t *testing.T) {
 		{"127.0.0.1:7080", "[::1%25eth0]:7080", refused},
 		{"127.0.0.1:7080", "[::1", refused},
 		{"127.0.0.1:7080", "", refused},
-		{"0.0.0.0:7080", "0.0.0.0:7080", refused},
-		{"[::]:7080", "[::]:7080", refused},
-		{":7080", "", refused},
+		{"0.0.0.0:7080", "auricle.example.org", answered},
+		{"[::]:7080", "[2001:db8::1]:7080", answered},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/v1/stream", nil)
 		r.Host = c.host

@@ -44,10 +44,23 @@ var bad = []struct {
 		`5:3: unknown block "output" in block retention; did you mean outputs? (known: conversations, outputs, dead_letters)`,
 	}},
 	{"block_unknown", []string{ // a misspelt block would be ignored with all that is in it
-		`1:1: unknown block "conversations"; did you mean conversation? (known: pool, conversation, stream, audio, jobs, replay, retention, store, app)`,
+		`1:1: unknown block "conversations"; did you mean conversation? (known: operators, tls, pool, conversation, stream, audio, jobs, replay, retention, store, app)`,
 	}},
 	{"block_with_name", []string{ // only apps are named
 		`1:6: block pool takes no name; write pool { … }`,
+	}},
+	{"acme", []string{ // what can't be proven, accepted or reached
+		`3:16: tls.acme.domains: "*.example.org" is a wildcard, which TLS-ALPN-01 can't prove; list each name`,
+		`3:33: tls.acme.domains: "127.0.0.1" is an address; certificates are for names; write a whole name in lower case, such as "auricle.example.org"`,
+		`3:46: tls.acme.domains: "Example.org" is not a domain; write a whole name in lower case, such as "auricle.example.org"`,
+		`4:21: tls.acme.email: "ann" is not an address; write one such as "ops@example.org"`,
+		`5:21: tls.acme.directory_url: "http://acme.example.org/dir" is not an https URL; write the authority's, such as "https://acme-v02.api.letsencrypt.org/directory"`,
+	}},
+	{"acme_terms", []string{ // nobody accepts them but the operator
+		`3:15: an ACME authority gives certificates to those only who accept its terms; read them, and set tls.acme.accept_terms = true`,
+	}},
+	{"acme_and_files", []string{ // which of two would count is anybody's guess
+		`5:20: certificates come from tls.cert or from tls.acme, not from both; remove one of the two`,
 	}},
 	{"choice_unknown", []string{ // a near miss of a fixed set of words
 		`1:13: log_level: expected one of trace, debug, info, warn, error, got "warning"; did you mean warn?`,
@@ -140,6 +153,20 @@ var bad = []struct {
 	}},
 	{"listen_every_address", []string{ // no host means every interface
 		`1:10: listen: ":7080" means every address of this machine: authentication is not available, so a public address would let anyone stream as any user; listen on 127.0.0.1:7080 and reach it from another machine through a tunnel, such as ssh -L`,
+	}},
+	{"operators_public", []string{ // whoever reaches it can stop, read and change everything
+		`2:12: operators.listen: "0.0.0.0" is not a loopback address: authentication is not available, so a public address would let anyone operate this host; listen on 127.0.0.1:7081 and reach it from another machine through a tunnel, such as ssh -L`,
+	}},
+	{"operators_as_clients", []string{ // one port can't be two
+		`2:12: listen and operators.listen are one address, 127.0.0.1:7080; give operators a port of their own; 0 takes a free one`,
+	}},
+	{"origins", []string{ // each would match nothing, or too much
+		`2:14: stream.origins: "*" would let every page on the web use the host as whoever visits it; write one as browsers do, such as "https://app.example.com" or "http://localhost:3000"`,
+		`2:19: stream.origins: "https://app.example.com/" is more than an origin, which ends after host and port; write one as browsers do, such as "https://app.example.com" or "http://localhost:3000"`,
+		`3:14: stream.origins: "https://*.example.com" has a *: origins match exactly, so list each; write one as browsers do, such as "https://app.example.com" or "http://localhost:3000"`,
+	}},
+	{"tls_half", []string{ // a certificate is of no use without its key
+		`2:10: tls.cert has no tls.key; name the file of its private key too`,
 	}},
 	{"listen_no_port", []string{ // a host alone
 		`1:10: listen: "127.0.0.1" is not host:port; write host:port, such as "127.0.0.1:7080"`,

@@ -27,7 +27,9 @@ import (
 // Config is everything an operator may set. Default returns every default,
 // Reference their bounds.
 type Config struct {
-	Listen       string        // host:port; the host is a loopback address, port 0 takes a free one
+	Listen       string // where clients connect, host:port; the host is a loopback address, port 0 takes a free one
+	Operators    Operators
+	TLS          TLS
 	DataDir      string        // cleaned; see Load for what it is relative to
 	Drain        time.Duration // how long shutdown waits for what runs
 	LogLevel     string        // trace, debug, info, warn or error
@@ -48,6 +50,30 @@ type Config struct {
 	Pos map[string]Pos
 }
 
+// Operators says where operators connect.
+type Operators struct {
+	Listen string // host:port, as Config.Listen
+}
+
+// TLS says with which certificate the host proves its name. Without a Cert and
+// without ACME domains, connections are not encrypted.
+type TLS struct {
+	Cert string // path of the certificates (PEM), the host's own first
+	Key  string // path of its private key (PEM)
+	ACME ACME
+}
+
+// On reports whether connections are encrypted.
+func (t TLS) On() bool { return t.Cert != "" || len(t.ACME.Domains) > 0 }
+
+// ACME says from whom certificates are had as they are needed (RFC 8555).
+type ACME struct {
+	Domains      []string // names to have certificates for; none: no ACME
+	Email        string   // whom the authority may write to; empty: nobody
+	DirectoryURL string   // of the authority; empty: Let's Encrypt
+	AcceptTerms  bool     // whether the operator accepts the authority's terms
+}
+
 // Pool bounds the work of all apps together.
 type Pool struct {
 	Workers int // invocations running at once
@@ -65,6 +91,8 @@ type Conversation struct {
 type Stream struct {
 	MaxMessageBytes  int64         // largest message taken from a client
 	OutputQueueBytes int64         // messages waiting for a client that reads slowly
+	HandshakeTimeout time.Duration // how long a client may take for its TLS handshake, and then for a request's headers
+	Origins          []string      // whose pages may stream, as browsers write origins; none: those of loopback
 	StartTimeout     time.Duration // how long a client may take to send start
 	PingInterval     time.Duration // time between two pings
 	PongTimeout      time.Duration // time without a pong after which the stream is closed; longer than PingInterval

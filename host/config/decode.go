@@ -65,6 +65,8 @@ func (d *decoder) across(c *Config) {
 			formatDuration(c.Stream.PongTimeout), formatDuration(c.Stream.PingInterval)),
 			"make the timeout twice the interval or more")
 	}
+	d.listeners(c)
+	d.tls(c)
 	if n := c.Store.NATS; len(n.URLs) == 0 {
 		for path, set := range map[string]string{"store.nats.credentials": n.Credentials, "store.nats.ca": n.CA} {
 			if set != "" {
@@ -84,7 +86,7 @@ func (d *decoder) decode(k Key, label string, v value, dst any) bool {
 	untyped := v.Form == formUntyped
 	text := v.Form == formString || untyped
 	switch k.Kind {
-	case Address, Path, Choice, Digest:
+	case Address, Path, Choice, Text, Digest:
 		if !text {
 			return d.wrongKind(k, label, v)
 		}
@@ -135,8 +137,8 @@ func (d *decoder) decode(k Key, label string, v value, dst any) bool {
 			v = v.split()
 		}
 		d.list(k, label, v, func(item value) {
-			if k.Path == natsURLs {
-				if what, do := checkNATS(item.Text); what != "" {
+			if check := itemChecks[k.Path]; check != nil {
+				if what, do := check(item.Text); what != "" {
 					d.fault(item.Pos, label+": "+what, do)
 					return
 				}
@@ -146,6 +148,14 @@ func (d *decoder) decode(k Key, label string, v value, dst any) bool {
 		return true
 	}
 	panic("config: key " + k.Path + " has no kind") // a mistake in the table
+}
+
+// itemChecks say, for lists whose items are more than text, what is wrong with
+// one and what to do.
+var itemChecks = map[string]func(string) (what, do string){
+	natsURLs:      checkNATS,
+	streamOrigins: checkOrigin,
+	acmeDomains:   checkDomain,
 }
 
 // word checks text that is more than text.

@@ -20,6 +20,7 @@ const (
 	Whole    Kind = "whole number"  // 32, 50e6
 	Duration Kind = "duration"      // "250ms"; base unit nanoseconds
 	Size     Kind = "size"          // "32MiB", or a number of bytes
+	Text     Kind = "text"          // "ops@example.org"
 	Digest   Kind = "SHA-256"       // 64 hexadecimal digits
 	List     Kind = "list of text"  // ["transcript", "notify"]
 	Object   Kind = "object"        // { words = ["budget"] }
@@ -50,7 +51,10 @@ const (
 	appState    = "app.state"
 	appSettings = "app.settings"
 
-	natsURLs = "store.nats.urls"
+	operatorsListen = "operators.listen"
+	natsURLs        = "store.nats.urls"
+	streamOrigins   = "stream.origins"
+	acmeDomains     = "tls.acme.domains"
 
 	maxAppName = 64
 )
@@ -72,6 +76,34 @@ var keys = []Key{
 		Path: "listen", Kind: Address, Default: `"127.0.0.1:7080"`,
 		Doc:  "Where clients connect, host:port. Only a loopback address: there is no authentication yet, so anyone who can reach it may stream as any user. Port 0 takes a free one.",
 		host: func(c *Config) any { return &c.Listen },
+	}, {
+		Path: operatorsListen, Kind: Address, Default: `"127.0.0.1:7081"`,
+		Doc:  "Where operators connect, host:port: metrics, apps, jobs, recordings, reload, cluster and profiles are served here only. Only a loopback address, as for listen. Port 0 takes a free one.",
+		host: func(c *Config) any { return &c.Operators.Listen },
+	}, {
+		Path: "tls.cert", Kind: Path, Default: `""`,
+		Doc:  "Certificates (PEM), the host's own first; empty: no TLS from files. Read again when the file changes. Relative to this file's directory.",
+		host: func(c *Config) any { return &c.TLS.Cert },
+	}, {
+		Path: "tls.key", Kind: Path, Default: `""`,
+		Doc:  "The certificate's private key (PEM). Read again when the file changes. Relative to this file's directory.",
+		host: func(c *Config) any { return &c.TLS.Key },
+	}, {
+		Path: acmeDomains, Kind: List, Default: `[]`,
+		Doc:  "Names to have certificates for from an ACME authority, which must reach this host on port 443 (TLS-ALPN-01). Empty: no ACME. Kept in data_dir.",
+		host: func(c *Config) any { return &c.TLS.ACME.Domains },
+	}, {
+		Path: "tls.acme.email", Kind: Text, Default: `""`,
+		Doc:  "Where the authority may write to; empty: nowhere.",
+		host: func(c *Config) any { return &c.TLS.ACME.Email },
+	}, {
+		Path: "tls.acme.directory_url", Kind: Text, Default: `""`,
+		Doc:  "The authority's directory, an https URL; empty: Let's Encrypt.",
+		host: func(c *Config) any { return &c.TLS.ACME.DirectoryURL },
+	}, {
+		Path: "tls.acme.accept_terms", Kind: Bool, Default: `false`,
+		Doc:  "Whether you accept the authority's terms of service. Without it there are no certificates.",
+		host: func(c *Config) any { return &c.TLS.ACME.AcceptTerms },
 	}, {
 		Path: "data_dir", Kind: Path, Default: `"data"`,
 		Doc:  "Directory for conversations and compiled apps; made when missing. One host at a time. Relative to this file's directory.",
@@ -116,6 +148,14 @@ var keys = []Key{
 		Path: "stream.output_queue", Kind: Size, Default: `"1MiB"`, Min: 64 * kib, Max: 256 * mib,
 		Doc:  "Messages that may wait for a client that reads slowly; beyond it the stream is closed with 4008.",
 		host: func(c *Config) any { return &c.Stream.OutputQueueBytes },
+	}, {
+		Path: streamOrigins, Kind: List, Default: `[]`,
+		Doc:  "Origins of web pages that may stream and, over HTTP, read conversations, such as \"https://app.example.com\": exact matches. Empty: pages of this machine may stream, and none may read.",
+		host: func(c *Config) any { return &c.Stream.Origins },
+	}, {
+		Path: "stream.handshake_timeout", Kind: Duration, Default: `"10s"`, Min: 100 * millisecond, Max: 5 * minute,
+		Doc:  "How long a client may take for its TLS handshake, and then for the headers of a request.",
+		host: func(c *Config) any { return &c.Stream.HandshakeTimeout },
 	}, {
 		Path: "stream.start_timeout", Kind: Duration, Default: `"10s"`, Min: 100 * millisecond, Max: 5 * minute,
 		Doc:  "How long a client may take to send start after it has connected.",
@@ -305,6 +345,12 @@ func (k Key) example() string {
 	case List:
 		if k.Path == natsURLs {
 			return `["nats://10.0.0.1:4222"]`
+		}
+		if k.Path == streamOrigins {
+			return `["https://app.example.com"]`
+		}
+		if k.Path == acmeDomains {
+			return `["auricle.example.org"]`
 		}
 		return `["transcript", "notify"]`
 	case Object:

@@ -24,12 +24,13 @@ func load(src string, environ ...string) (config.Config, config.Problems) {
 func TestDefaults(t *testing.T) {
 	got := config.Default()
 	want := config.Config{
-		Listen: "127.0.0.1:7080", DataDir: "data", Drain: 20 * time.Second, LogLevel: "info",
+		Listen: "127.0.0.1:7080", Operators: config.Operators{Listen: "127.0.0.1:7081"}, DataDir: "data", Drain: 20 * time.Second, LogLevel: "info",
 		Pool:         config.Pool{Workers: 32, Queue: 1024},
 		Conversation: config.Conversation{Silence: 120 * time.Second, Grace: 30 * time.Second},
 		Stream: config.Stream{
 			MaxMessageBytes: 1 << 20, OutputQueueBytes: 1 << 20,
-			StartTimeout: 10 * time.Second, PingInterval: 20 * time.Second, PongTimeout: 40 * time.Second,
+			HandshakeTimeout: 10 * time.Second,
+			StartTimeout:     10 * time.Second, PingInterval: 20 * time.Second, PongTimeout: 40 * time.Second,
 			IdleTimeout: 5 * time.Minute, AudioRate: 4, AudioBurst: 5 * time.Minute, PerUser: 16, Sessions: 10_000,
 		},
 		Audio:  config.Audio{BufferBytes: 4 << 20},
@@ -66,13 +67,19 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 	at := func(line, column int) config.Pos { return config.Pos{File: path, Line: line, Column: column} }
 	settings := `{"words":["budget","größe"],"a/b~c":{"deep":[null,true,-0.5]},"big":12345678901234567890,` +
 		`"text":"two\nlines\n","true":1e-07,"escaped":"${not.a.variable} <&> \"q\"","nothing":{}}`
-	const apps = 70 // the line on which the app blocks begin
+	const apps = 72 // the line on which the app blocks begin
 	want := config.Config{
-		Listen: "[::1]:0", DataDir: "/var/lib/auricle", Drain: 0, LogLevel: "trace", LogJSON: true,
+		Listen: "[::1]:0", Operators: config.Operators{Listen: "localhost:7443"},
+		TLS: config.TLS{ACME: config.ACME{
+			Domains: []string{"auricle.example.org", "a.example.org"}, Email: "ops@example.org",
+			DirectoryURL: "https://acme.example.org/directory", AcceptTerms: true,
+		}},
+		DataDir: "/var/lib/auricle", Drain: 0, LogLevel: "trace", LogJSON: true,
 		Pool:         config.Pool{Workers: 4, Queue: 1000, PerApp: 2},
 		Conversation: config.Conversation{Silence: 2 * time.Second, Grace: time.Hour},
 		Stream: config.Stream{
 			MaxMessageBytes: 65536, OutputQueueBytes: 2 << 20,
+			HandshakeTimeout: 5 * time.Second, Origins: []string{"https://app.example.com", "http://[::1]:3000"},
 			StartTimeout: 90 * time.Second, PingInterval: 1500 * time.Millisecond, PongTimeout: 3 * time.Second,
 			IdleTimeout: time.Minute, AudioRate: 10, AudioBurst: 90 * time.Second, PerUser: 3, Sessions: 500, Compression: true,
 		},

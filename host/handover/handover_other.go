@@ -13,7 +13,7 @@ import (
 type Offer struct{}
 
 // NewOffer returns errors.ErrUnsupported.
-func NewOffer(string, net.Listener, func()) (*Offer, error) {
+func NewOffer(string, net.Listener, net.Listener, func()) (*Offer, error) {
 	return nil, fmt.Errorf("offering the listening socket: %w", errors.ErrUnsupported)
 }
 

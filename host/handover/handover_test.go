@@ -7,10 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/auricle-dev/auricle/host/handover"
@@ -59,10 +61,14 @@ func TestTheSocketGoesFromHostToHost(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			operators, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
 			address := l.Addr().String()
 			go answer(l, "old")
 			taken := make(chan struct{})
-			offer, err := handover.NewOffer(dir, l, func() { close(taken) })
+			offer, err := handover.NewOffer(dir, l, operators, func() { close(taken) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +81,11 @@ func TestTheSocketGoesFromHostToHost(t *testing.T) {
 				t.Fatal(err)
 			}
 			<-taken
-			l.Close() // the old one stops accepting; the socket lives on
+			if got := next.Operators.Addr().String(); got != operators.Addr().String() {
+				t.Errorf("took %s for operators, want %s", got, operators.Addr())
+			}
+			l.Close() // the old one stops accepting; the sockets live on
+			operators.Close()
 
 			// Neither accepts now: who connects waits, and is answered by the next.
 			waiting, err := net.Dial("tcp", address)
@@ -88,7 +98,7 @@ func TestTheSocketGoesFromHostToHost(t *testing.T) {
 			default:
 			}
 			// The next offers in its turn, while the old one still drains.
-			again, err := handover.NewOffer(dir, next.Listener, func() {})
+			again, err := handover.NewOffer(dir, next.Listener, next.Operators, func() {})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,7 +117,7 @@ func TestTheSocketGoesFromHostToHost(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(dir, handover.Socket)); err != nil {
 				t.Errorf("the next host's offer was taken away with the old one's: %v", err)
 			}
-			if err := errors.Join(again.Close(), next.Close(), next.Listener.Close()); err != nil {
+			if err := errors.Join(again.Close(), next.Close(), next.Listener.Close(), next.Operators.Close()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -121,7 +131,12 @@ func TestStrangersTakeNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	offer, err := handover.NewOffer(dir, l, func() { t.Error("it was taken") })
+	operators, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer operators.Close()
+	offer, err := handover.NewOffer(dir, l, operators, func() { t.Error("it was taken") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,4 +154,105 @@ func TestStrangersTakeNothing(t *testing.T) {
 	if _, err := handover.Take(context.Background(), dir); !errors.Is(err, handover.ErrNobody) {
 		t.Errorf("taking after the offer's end: %v", err)
 	}
+}
+
+// A host of before operators had a listener of their own offers one socket, and
+// hangs up on words that it does not know.
+func TestAHostOfBeforeOffersOneSocket(t *testing.T) {
+	dir := t.TempDir()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	const words = "auricle handover 1\n"
+	old, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, handover.Socket), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	passed := make(chan error, 1)
+	ended := make(chan struct{})
+	go func() { // ends when it has passed its socket, and been told to end
+		for {
+			c, err := old.AcceptUnix()
+			if err != nil {
+				passed <- err
+				return
+			}
+			said := make([]byte, len(words))
+			if _, err := io.ReadFull(c, said); err != nil || string(said) != words {
+				c.Close()
+				continue
+			}
+			f, err := l.(*net.TCPListener).File()
+			if err == nil {
+				_, _, err = c.WriteMsgUnix(said, syscall.UnixRights(int(f.Fd())), nil)
+				f.Close()
+			}
+			passed <- err
+			<-ended
+			c.Close()
+			return
+		}
+	}()
+	taken, err := handover.Take(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-passed; err != nil {
+		t.Fatal(err)
+	}
+	if taken.Operators != nil || taken.Listener.Addr().String() != l.Addr().String() {
+		t.Errorf("took %v and %v, want %s and none", taken.Listener.Addr(), taken.Operators, l.Addr())
+	}
+	close(ended)
+	<-taken.Ended
+	if err := errors.Join(taken.Close(), taken.Listener.Close(), old.Close()); err != nil && !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+// A host of before takes the clients' socket from one of today.
+func TestAHostOfBeforeTakesOneSocket(t *testing.T) {
+	dir := t.TempDir()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	operators, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer operators.Close()
+	taken := make(chan struct{})
+	offer, err := handover.NewOffer(dir, l, operators, func() { close(taken) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer offer.Close()
+	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: filepath.Join(dir, handover.Socket), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const words = "auricle handover 1\n"
+	if _, err := io.WriteString(c, words); err != nil {
+		t.Fatal(err)
+	}
+	said, oob := make([]byte, len(words)), make([]byte, syscall.CmsgSpace(4))
+	n, oobn, flags, _, err := c.ReadMsgUnix(said, oob)
+	if err != nil || string(said[:n]) != words || flags&syscall.MSG_CTRUNC != 0 {
+		t.Fatalf("answered %q with flags %x, %v", said[:n], flags, err)
+	}
+	ms, err := syscall.ParseSocketControlMessage(oob[:oobn])
+	if err != nil || len(ms) != 1 {
+		t.Fatalf("%d messages, %v", len(ms), err)
+	}
+	fds, err := syscall.ParseUnixRights(&ms[0])
+	if err != nil || len(fds) != 1 {
+		t.Fatalf("%d sockets, %v", len(fds), err)
+	}
+	syscall.Close(fds[0])
+	<-taken
 }

@@ -18,20 +18,24 @@ import (
 )
 
 const (
-	// hello is what the taker sends; it names the version of this exchange.
-	hello = "auricle handover 1\n"
+	// hello is what the taker sends, and the old host answers; it names the
+	// version of this exchange. With helloOne, of before operators had a listener
+	// of their own, the clients' socket alone is passed.
+	hello    = "auricle handover 2\n"
+	helloOne = "auricle handover 1\n" // as long as hello
 	// talkTimeout bounds the exchange, not the old host's drain.
 	talkTimeout = 10 * time.Second
 	// maxSocketPath is what the smallest of systems takes as a socket's path.
 	maxSocketPath = 100
 )
 
-// Offer is a host's standing offer of its listening socket. Close it when the
+// Offer is a host's standing offer of its listening sockets. Close it when the
 // host has ended: not before, as that is what the taker waits for.
 type Offer struct {
-	listener *net.UnixListener
-	taken    func()
-	what     *net.TCPListener
+	listener  *net.UnixListener
+	taken     func()
+	clients   *net.TCPListener
+	operators *net.TCPListener
 
 	wg sync.WaitGroup
 
@@ -40,15 +44,18 @@ type Offer struct {
 	ended bool
 }
 
-// NewOffer offers l in the data directory dir, until it is taken or Close.
-// taken is called once, on a goroutine of its own, when another host has the
-// socket: the caller must then stop accepting.
-func NewOffer(dir string, l net.Listener, taken func()) (*Offer, error) {
-	tcp, ok := l.(*net.TCPListener)
-	if !ok {
-		return nil, fmt.Errorf("offering the listening socket: %T is none of TCP", l)
+// NewOffer offers the listeners for clients and for operators in the data
+// directory dir, until they are taken or Close. taken is called once, on a
+// goroutine of its own, when another host has the sockets: the caller must then stop accepting.
+func NewOffer(dir string, clients, operators net.Listener, taken func()) (*Offer, error) {
+	o := &Offer{taken: taken}
+	for l, into := range map[net.Listener]**net.TCPListener{clients: &o.clients, operators: &o.operators} {
+		tcp, ok := l.(*net.TCPListener)
+		if !ok {
+			return nil, fmt.Errorf("offering the listening sockets: %T is none of TCP", l)
+		}
+		*into = tcp
 	}
-	o := &Offer{what: tcp, taken: taken}
 	err := at(dir, func(path string) (err error) {
 		// The data directory is this host's own: what is there was left by a
 		// host that died.
@@ -95,7 +102,7 @@ func (o *Offer) serve(dir string) {
 	}
 }
 
-// pass sends the socket.
+// pass sends the sockets.
 func (o *Offer) pass(conn *net.UnixConn) error {
 	if err := conn.SetDeadline(time.Now().Add(talkTimeout)); err != nil {
 		return err
@@ -104,15 +111,25 @@ func (o *Offer) pass(conn *net.UnixConn) error {
 	if _, err := io.ReadFull(conn, said); err != nil {
 		return err
 	}
-	if string(said) != hello {
+	var listeners []*net.TCPListener
+	switch string(said) {
+	case hello:
+		listeners = []*net.TCPListener{o.clients, o.operators}
+	case helloOne:
+		listeners = []*net.TCPListener{o.clients}
+	default:
 		return errors.New("another version")
 	}
-	f, err := o.what.File()
-	if err != nil {
-		return err
+	var fds []int
+	for _, l := range listeners {
+		f, err := l.File()
+		if err != nil {
+			return err
+		}
+		defer f.Close() // the taker has its own
+		fds = append(fds, int(f.Fd()))
 	}
-	defer f.Close() // the taker has its own
-	_, _, err = conn.WriteMsgUnix([]byte(hello), syscall.UnixRights(int(f.Fd())), nil)
+	_, _, err := conn.WriteMsgUnix(said, syscall.UnixRights(fds...), nil)
 	return err
 }
 
@@ -134,9 +151,22 @@ func (o *Offer) Close() error {
 	return err
 }
 
-// Take takes the listening socket of the host whose data directory dir is. The
+// Take takes the listening sockets of the host whose data directory dir is. The
 // error wraps ErrNobody when there is no such host.
-func Take(ctx context.Context, dir string) (_ *Taken, err error) {
+func Take(ctx context.Context, dir string) (*Taken, error) {
+	t, err := take(ctx, dir, hello)
+	if errors.Is(err, errOtherWords) {
+		// A host of before knows helloOne only, and hangs up on hello.
+		t, err = take(ctx, dir, helloOne)
+	}
+	return t, err
+}
+
+// errOtherWords says that the running host hung up on what it was asked.
+var errOtherWords = errors.New("the running host answers in another version's words; stop it and start this one")
+
+// take takes what a host passes on who says these words.
+func take(ctx context.Context, dir, words string) (_ *Taken, err error) {
 	var conn *net.UnixConn
 	err = at(dir, func(path string) error {
 		c, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
@@ -163,17 +193,20 @@ func Take(ctx context.Context, dir string) (_ *Taken, err error) {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
-	if _, err := io.WriteString(conn, hello); err != nil {
+	if _, err := io.WriteString(conn, words); err != nil {
 		return nil, err
 	}
-	l, err := receive(conn)
+	ls, err := receive(conn, words)
 	if err != nil {
 		return nil, err
 	}
 	if err := conn.SetDeadline(time.Time{}); err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, errors.Join(err, closeAll(ls))
 	}
-	t := &Taken{Listener: l, Ended: make(chan struct{}), conn: conn}
+	t := &Taken{Listener: ls[0], Ended: make(chan struct{}), conn: conn}
+	if len(ls) > 1 {
+		t.Operators = ls[1]
+	}
 	go func() { // ends with the old host, or Close, which waits for it
 		defer close(t.Ended)
 		_, _ = io.Copy(io.Discard, conn) // the end is what matters, however it came
@@ -181,30 +214,54 @@ func Take(ctx context.Context, dir string) (_ *Taken, err error) {
 	return t, nil
 }
 
-// receive reads the socket.
-func receive(conn *net.UnixConn) (net.Listener, error) {
-	said, oob := make([]byte, len(hello)), make([]byte, syscall.CmsgSpace(4))
+// receive reads the sockets that answer words, at least one.
+func receive(conn *net.UnixConn, words string) ([]net.Listener, error) {
+	want := 1
+	if words == hello {
+		want = 2
+	}
+	said, oob := make([]byte, len(words)), make([]byte, syscall.CmsgSpace(4*want))
 	n, oobn, _, _, err := conn.ReadMsgUnix(said, oob)
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || err == nil && string(said[:n]) != words {
+		return nil, errOtherWords
+	}
 	if err != nil {
 		return nil, err
-	}
-	if string(said[:n]) != hello {
-		return nil, errors.New("the running host answers in another version's words; stop it and start this one")
 	}
 	messages, err := syscall.ParseSocketControlMessage(oob[:oobn])
 	if err != nil {
 		return nil, err
 	}
+	var ls []net.Listener
+	var errs []error
 	for _, m := range messages {
 		fds, err := syscall.ParseUnixRights(&m)
-		if err != nil || len(fds) == 0 {
-			continue
+		if err != nil {
+			continue // of another kind
 		}
-		f := os.NewFile(uintptr(fds[0]), "listener")
-		l, err := net.FileListener(f)
-		return l, errors.Join(err, f.Close()) // the listener has its own
+		for _, fd := range fds {
+			f := os.NewFile(uintptr(fd), "listener")
+			l, err := net.FileListener(f)
+			if errs = append(errs, err, f.Close()); err == nil { // the listener has its own
+				ls = append(ls, l)
+			}
+		}
 	}
-	return nil, errors.New("the running host sent no socket")
+	if len(ls) != want {
+		errs = append(errs, fmt.Errorf("the running host sent %d sockets, not %d", len(ls), want))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, errors.Join(err, closeAll(ls))
+	}
+	return ls, nil
+}
+
+func closeAll(ls []net.Listener) error {
+	var errs []error
+	for _, l := range ls {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // at calls f with the path of the socket in dir, by a shorter name where the

@@ -4,15 +4,15 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/oklog/ulid/v2"
+
+	"github.com/auricle-dev/auricle/host/origins"
 )
 
 // readBufferBytes is a connection's buffer; larger reads go past it.
@@ -28,7 +28,7 @@ type refusal struct {
 
 // refuseRequest says why r, as it stands, does not become a stream; nil when
 // it may.
-func refuseRequest(r *http.Request) *refusal {
+func refuseRequest(r *http.Request, pages origins.List) *refusal {
 	if r.Method != http.MethodGet {
 		return &refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed",
 			message: fmt.Sprintf("a stream is opened by GET with a WebSocket upgrade, not by %+.64q", r.Method)}
@@ -37,24 +37,15 @@ func refuseRequest(r *http.Request) *refusal {
 		return &refusal{status: http.StatusUpgradeRequired, code: "upgrade_required",
 			message: "this is a WebSocket endpoint: connect with a WebSocket client, as to ws://" + r.Host + "/v1/stream"}
 	}
-	if o := r.Header.Get("Origin"); o != "" && !loopbackOrigin(o) {
+	if o := r.Header.Get("Origin"); o != "" && !pages.Allows(o) {
+		do := "serve the page from localhost or 127.0.0.1, or have the operator list its origin in stream.origins"
+		if len(pages) > 0 {
+			do = "the operator can list it in stream.origins"
+		}
 		return &refusal{status: http.StatusForbidden, code: "origin_not_allowed",
-			message: fmt.Sprintf("a page of origin %+.64q may not stream to this host; serve the page from localhost or 127.0.0.1", o)}
+			message: fmt.Sprintf("a page of origin %+.64q may not stream to this host; %s", o, do)}
 	}
 	return nil
-}
-
-// loopbackOrigin reports whether a browser's page came from this machine. Any
-// page of the web can make a browser connect to a loopback port, so the
-// origin's own host decides, and not whether it equals the request's: a name
-// that someone points at 127.0.0.1 would be equal.
-func loopbackOrigin(origin string) bool {
-	u, err := url.Parse(origin)
-	if err != nil {
-		return false
-	}
-	h := u.Hostname()
-	return strings.EqualFold(h, "localhost") || net.ParseIP(h).IsLoopback()
 }
 
 // write sends the refusal as HTTP with a JSON body.

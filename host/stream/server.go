@@ -121,7 +121,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.write(w)
 		return
 	}
-	if f := refuseRequest(r); f != nil {
+	if f := refuseRequest(r, s.o.Config.Origins); f != nil {
 		s.shaken()
 		f.write(w)
 		return

@@ -48,7 +48,7 @@ func writeConfig(dir, listen, extra string) (path string, err error) {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "listen = %q\nlog_json = true\n%s\n", listen, extra)
+	fmt.Fprintf(&b, "listen = %q\noperators {\n  listen = \"127.0.0.1:0\"\n}\nlog_json = true\n%s\n", listen, extra)
 	for i := range apps {
 		fmt.Fprintf(&b, "app \"tally%d\" {\n  module = \"tally.wasm\"\n  grant  = [\"conversation\"]\n}\n", i)
 	}

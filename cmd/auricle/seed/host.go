@@ -31,7 +31,7 @@ func startHost(ctx context.Context, dir string, apps ...config.App) (*running, e
 		return nil, err
 	}
 	c := config.Default()
-	c.Listen = "127.0.0.1:0"
+	c.Listen, c.Operators.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	c.DataDir = data
 	c.Apps = apps
 	h, err := host.New(ctx, host.Options{Config: c})
@@ -81,7 +81,7 @@ func app(dir, name, guest string, limits config.AppLimits, settings any, grant .
 func (r *running) get(ctx context.Context, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.Addr().String()+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.OperatorsAddr().String()+path, nil)
 	if err != nil {
 		return nil, err
 	}

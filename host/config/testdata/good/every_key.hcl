@@ -18,6 +18,8 @@ conversation {
 stream {
   max_message   = 65536
   output_queue  = "2MiB"
+  origins           = ["https://app.example.com", "http://[::1]:3000"]
+  handshake_timeout = "5s"
   start_timeout = "1m30s"
   ping_interval = "1.5s"
   pong_timeout  = "3s"
@@ -94,3 +96,14 @@ app "notes.summary_2-b" {
 }
 
 app "bare" { module = "/opt/bare.wasm" }
+
+operators { listen = "localhost:7443" }
+
+tls {
+  acme {
+    domains       = ["auricle.example.org", "a.example.org"]
+    email         = "ops@example.org"
+    directory_url = "https://acme.example.org/directory"
+    accept_terms  = true
+  }
+}

@@ -1,0 +1,8 @@
+tls {
+  cert = "a.pem"
+  key  = "a.key"
+  acme {
+    domains      = ["a.example.org"]
+    accept_terms = true
+  }
+}

@@ -1,0 +1,5 @@
+tls {
+  acme {
+    domains = ["a.example.org"]
+  }
+}

@@ -1,0 +1,3 @@
+operators {
+  listen = "0.0.0.0:7081"
+}

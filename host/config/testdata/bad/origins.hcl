@@ -1,0 +1,4 @@
+stream {
+  origins = ["*", "https://app.example.com/",
+             "https://*.example.com", "https://app.example.com"]
+}

@@ -1,0 +1,3 @@
+tls {
+  cert = "a.pem"
+}
