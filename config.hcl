@@ -69,6 +69,11 @@ tls {
     # Default "".
     # directory_url = ""
 
+    # The certificates (PEM) that the directory's own are checked with, for an
+    # authority of your own, relative to this file's directory. Empty: the
+    # system's. Default "".
+    # ca = ""
+
     # Whether you accept the authority's terms of service. Without it there are
     # no certificates. true or false, default false.
     # accept_terms = false

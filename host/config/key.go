@@ -101,6 +101,10 @@ var keys = []Key{
 		Doc:  "The authority's directory, an https URL; empty: Let's Encrypt.",
 		host: func(c *Config) any { return &c.TLS.ACME.DirectoryURL },
 	}, {
+		Path: "tls.acme.ca", Kind: Path, Default: `""`,
+		Doc:  "Certificates (PEM) that the directory's own are checked with, for an authority of your own; empty: the system's. Relative to this file's directory.",
+		host: func(c *Config) any { return &c.TLS.ACME.CA },
+	}, {
 		Path: "tls.acme.accept_terms", Kind: Bool, Default: `false`,
 		Doc:  "Whether you accept the authority's terms of service. Without it there are no certificates.",
 		host: func(c *Config) any { return &c.TLS.ACME.AcceptTerms },

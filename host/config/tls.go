@@ -19,7 +19,7 @@ func (d *decoder) tls(c *Config) {
 	}
 	a := t.ACME
 	if len(a.Domains) == 0 {
-		for path, set := range map[string]bool{"tls.acme.email": a.Email != "", "tls.acme.directory_url": a.DirectoryURL != "", "tls.acme.accept_terms": a.AcceptTerms} {
+		for path, set := range map[string]bool{"tls.acme.email": a.Email != "", "tls.acme.directory_url": a.DirectoryURL != "", "tls.acme.ca": a.CA != "", "tls.acme.accept_terms": a.AcceptTerms} {
 			if set {
 				d.warn(c.Pos[path], path+" has no effect without "+acmeDomains, "name the domains, or remove it")
 			}

@@ -22,8 +22,9 @@ import (
 // Options configure a Server.
 type Options struct {
 	// Config's zero values mean: messages of 1 MiB, an output queue of 1 MiB,
-	// start within 10 s, a ping every 20 s, a pong within 40 s, a message within
-	// 5 min, audio however fast. How many streams there may be, Sessions says.
+	// a handshake and start within 10 s each, a ping every 20 s, a pong within
+	// 40 s, a message within 5 min, audio however fast. How many streams there may
+	// be, Sessions says.
 	Config   config.Stream
 	Sessions *conversation.Sessions
 
@@ -68,6 +69,9 @@ func New(o Options) *Server {
 	if c.OutputQueueBytes <= 0 {
 		c.OutputQueueBytes = 1 << 20
 	}
+	if c.HandshakeTimeout <= 0 {
+		c.HandshakeTimeout = 10 * time.Second
+	}
 	if c.StartTimeout <= 0 {
 		c.StartTimeout = 10 * time.Second
 	}
@@ -96,7 +100,7 @@ func New(o Options) *Server {
 		clock:   clock.New(),
 		began:   time.Now(),
 		upgrader: websocket.Upgrader{
-			HandshakeTimeout:  writeTimeout,
+			HandshakeTimeout:  c.HandshakeTimeout,
 			EnableCompression: c.Compression,
 			ReadBufferSize:    readBufferBytes,
 			WriteBufferSize:   4096,

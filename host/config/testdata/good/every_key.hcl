@@ -104,6 +104,7 @@ tls {
     domains       = ["auricle.example.org", "a.example.org"]
     email         = "ops@example.org"
     directory_url = "https://acme.example.org/directory"
+    ca            = "acme.pem"
     accept_terms  = true
   }
 }
