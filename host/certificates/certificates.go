@@ -73,7 +73,7 @@ func New(o Options) (*Source, error) {
 	}
 	f := &files{cert: o.Config.Cert, key: o.Config.Key, log: o.Logger, now: time.Now}
 	f.failures = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "auricle_tls_reload_failures_total",
+		Name: "auricle_tls_reload_errors_total",
 		Help: "Changed certificate files that could not be used, so that the earlier certificate stayed.",
 	})
 	f.expires = prometheus.NewGauge(prometheus.GaugeOpts{

@@ -103,9 +103,9 @@ func TestChangedFilesAreReadAgain(t *testing.T) {
 		c := s.Config()
 		failures := func(want string) {
 			t.Helper()
-			text := "# HELP auricle_tls_reload_failures_total Changed certificate files that could not be used, so that the earlier certificate stayed.\n" +
-				"# TYPE auricle_tls_reload_failures_total counter\nauricle_tls_reload_failures_total " + want + "\n"
-			if err := testutil.GatherAndCompare(metrics, strings.NewReader(text), "auricle_tls_reload_failures_total"); err != nil {
+			text := "# HELP auricle_tls_reload_errors_total Changed certificate files that could not be used, so that the earlier certificate stayed.\n" +
+				"# TYPE auricle_tls_reload_errors_total counter\nauricle_tls_reload_errors_total " + want + "\n"
+			if err := testutil.GatherAndCompare(metrics, strings.NewReader(text), "auricle_tls_reload_errors_total"); err != nil {
 				t.Error(err)
 			}
 		}

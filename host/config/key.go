@@ -97,7 +97,7 @@ var keys = []Key{
 		Doc:  "Where the authority may write to; empty: nowhere.",
 		host: func(c *Config) any { return &c.TLS.ACME.Email },
 	}, {
-		Path: "tls.acme.directory_url", Kind: Text, Default: `""`,
+		Path: "tls.acme.directory", Kind: Text, Default: `""`,
 		Doc:  "The authority's directory, an https URL; empty: Let's Encrypt.",
 		host: func(c *Config) any { return &c.TLS.ACME.DirectoryURL },
 	}, {
@@ -157,8 +157,8 @@ var keys = []Key{
 		Doc:  "Origins of web pages that may stream and, over HTTP, read conversations, such as \"https://app.example.com\": exact matches. Empty: pages of this machine may stream, and none may read.",
 		host: func(c *Config) any { return &c.Stream.Origins },
 	}, {
-		Path: "stream.handshake_timeout", Kind: Duration, Default: `"10s"`, Min: 100 * millisecond, Max: 5 * minute,
-		Doc:  "How long a client may take for its TLS handshake, and then for the headers of a request.",
+		Path: "stream.handshake_timeout", Kind: Duration, Default: `"10s"`, Min: second, Max: 5 * minute,
+		Doc:  "How long a client may take for its TLS handshake, and then for the head of a request.",
 		host: func(c *Config) any { return &c.Stream.HandshakeTimeout },
 	}, {
 		Path: "stream.start_timeout", Kind: Duration, Default: `"10s"`, Min: 100 * millisecond, Max: 5 * minute,
