@@ -284,7 +284,8 @@ app "keywords" {
   # Default []: nothing.
   grant = ["transcript", "notify"]
 
-  # The users (uid) whose conversations the app works on; "*" is everyone.
+  # The users (uid) whose conversations the app works on; "*" is everyone. What is
+  # chosen for a single user at run time goes over it: "auricle users".
   # Default ["*"].
   users = ["*"]
 

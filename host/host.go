@@ -35,6 +35,7 @@ import (
 	"github.com/auricle-dev/auricle/host/replays"
 	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/host/stream"
+	"github.com/auricle-dev/auricle/host/users"
 	"github.com/auricle-dev/auricle/plugins"
 )
 
@@ -54,6 +55,9 @@ type Options struct {
 	TakeOver bool
 	// Salvage is store.Options.Salvage.
 	Salvage bool
+	// Chaos is stream.Options.Chaos; New refuses it where others than this
+	// machine can connect.
+	Chaos *stream.Chaos
 }
 
 // Host is a running host. It owns everything that it opens, and goes through
@@ -71,6 +75,7 @@ type Host struct {
 	replays  *replays.Directory // nil: nothing is recorded
 	apps     *apps.Set
 	store    *store.Store
+	users    *users.Users
 	dispatch *dispatch.Dispatcher
 	members  *cluster.Members
 	jobs     *jobs.Jobs
@@ -147,6 +152,10 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 		}
 	}
 
+	if err := h.allowChaos(o.Chaos); err != nil {
+		return nil, err
+	}
+
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
@@ -172,6 +181,7 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 		Sessions:   h.sessions,
 		Logger:     h.log.Named("stream"),
 		Registerer: metrics,
+		Chaos:      o.Chaos,
 	})
 	h.newServers(o.Config, metrics)
 	h.offer, err = handover.NewOffer(o.Config.DataDir, h.listener, h.operator, h.handOver)
@@ -179,6 +189,19 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 		h.log.Warn("an upgrade will not be able to take over from this host", "error", err)
 	}
 	return h, nil
+}
+
+// allowChaos says so, loudly, when clients are going to be mistreated, and that
+// it can't be where they may be somebody's.
+func (h *Host) allowChaos(c *stream.Chaos) error {
+	if c == nil {
+		return nil
+	}
+	if a, ok := h.listener.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+		return fmt.Errorf("chaos is for trying clients on one machine, and %s can be reached from others; listen on 127.0.0.1, or leave -chaos away", h.listener.Addr())
+	}
+	h.log.Warn("CHAOS: this host breaks streams, closes them for no reason and refuses handshakes, on purpose; it is for trying clients, and for nothing else", "faults", c, "seed", c.Seed)
+	return nil
 }
 
 // loadApps starts the engine and loads the apps. The error is a
@@ -262,8 +285,13 @@ func (h *Host) record(c config.Config, metrics prometheus.Registerer) (err error
 // startWork starts dispatch, jobs and sessions, and takes up what an earlier
 // host left open.
 func (h *Host) startWork(ctx context.Context, c config.Config, metrics prometheus.Registerer) (err error) {
+	h.users, err = users.New(users.Options{Store: h.store, Changed: h.refit, Logger: h.log.Named("users"), Registerer: metrics})
+	if err != nil {
+		return err
+	}
 	h.dispatch, err = dispatch.New(dispatch.Options{
 		Apps:        h.apps,
+		Choices:     h.users,
 		Workers:     c.Pool.Workers,
 		Queue:       c.Pool.Queue,
 		PerApp:      c.Pool.PerApp,
@@ -309,6 +337,10 @@ func (h *Host) startWork(ctx context.Context, c config.Config, metrics prometheu
 	if err := h.members.Start(ctx); err != nil {
 		return fmt.Errorf("joining the hosts that share the store: %w", err)
 	}
+	// Before anything runs: nobody is to get what was switched off.
+	if err := h.loadUsers(ctx); err != nil {
+		return err
+	}
 	if err := h.sessions.Recover(ctx, h.members.Alive); err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("taking up what was open when the host stopped: %w", err)
@@ -331,6 +363,33 @@ func (h *Host) startWork(ctx context.Context, c config.Config, metrics prometheu
 		})
 	}
 	return nil
+}
+
+// usersTimeout bounds the reading of what users have chosen, at the start.
+const usersTimeout = time.Minute
+
+// loadUsers follows what users choose, and returns once all is known that they
+// had chosen.
+func (h *Host) loadUsers(ctx context.Context) error {
+	h.followed.Go(func() { // ends with follow; shutdown waits for it
+		if err := h.users.Follow(h.follow); err != nil && h.follow.Err() == nil {
+			h.log.Warn("can't hear any more which apps users switch at other hosts", "error", err)
+		}
+	})
+	ctx, cancel := context.WithTimeout(ctx, usersTimeout)
+	defer cancel()
+	select {
+	case <-h.users.Loaded():
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("reading which apps users have switched: %w", ctx.Err())
+	}
+}
+
+// refit puts other apps of a user in force.
+func (h *Host) refit(uid string) {
+	h.dispatch.Refit(uid)
+	h.jobs.Wake() // what waits may have to run, or not to
 }
 
 // takeUpPause is between two tries to take over what a host has left.

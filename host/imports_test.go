@@ -17,8 +17,8 @@ const module = "github.com/auricle-dev/auricle/"
 var mayImport = map[string][]string{
 	"cmd":                 {"cmd", "host", "plugins", "sdk/client", "sdk/event", "sdk/wire"},
 	"host":                {"host", "plugins", "sdk/event", "sdk/wire"},
-	"host/api":            {"host/apps", "host/cluster", "host/config", "host/dispatch", "host/jobs", "host/origins", "host/replays", "host/store", "plugins", "sdk/event"},
-	"host/stream":         {"host/audio", "host/clock", "host/config", "host/conversation", "host/dispatch", "host/origins", "sdk/event", "sdk/wire"},
+	"host/api":            {"host/apps", "host/cluster", "host/config", "host/dispatch", "host/jobs", "host/origins", "host/replays", "host/store", "host/users", "plugins", "sdk/event"},
+	"host/stream":         {"host/apps", "host/audio", "host/clock", "host/config", "host/conversation", "host/dispatch", "host/origins", "sdk/event", "sdk/wire"},
 	"host/conversation":   {"host/apps", "host/audio", "host/clock", "host/config", "host/dispatch", "host/jobs", "host/store", "plugins", "sdk/event", "sdk/wire"},
 	"host/jobs":           {"host/apps", "host/dispatch", "host/store", "plugins", "sdk/event"},
 	"host/dispatch":       {"host/apps", "host/audio", "plugins", "sdk/event"},
@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"host/store":          {"host/audio", "host/store/internal", "sdk/event"},
 	"host/store/internal": {},
 	"host/cluster":        {"host/store"},
+	"host/users":          {"host/store"},
 	"host/handover":       {},
 	"host/origins":        {},
 	"host/certificates":   {"host/config"},
@@ -37,6 +38,7 @@ var mayImport = map[string][]string{
 	"sdk":                 {"sdk"},
 	"sdk/event":           {},
 	"sdk/wire":            {"sdk/event"},
+	"sdk/client":          {"sdk/event", "sdk/wire"},
 	"examples":            {"examples", "sdk"},
 }
 
@@ -86,6 +88,8 @@ func TestImportRulesRefuse(t *testing.T) {
 		{"sdk/event", "sdk"},
 		{"sdk/wire", "sdk"},
 		{"sdk/wire", "host/audio"},
+		{"sdk/wire", "sdk/client"},
+		{"sdk/client", "host/stream"},
 		{"sdk/apptest", "host/apps"},
 		{"host/dispatch", "host/conversation"},
 		{"host/apps", "host/dispatch"},

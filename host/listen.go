@@ -110,6 +110,7 @@ func (h *Host) newServers(c config.Config, metrics prometheus.Gatherer) {
 		Dispatch: h.dispatch,
 		Apps:     h.apps,
 		Jobs:     h.jobs,
+		Users:    h.users,
 		Members:  h.members,
 		Shared:   h.store.Shared(),
 		Gatherer: metrics,

@@ -57,6 +57,17 @@ func (r *reloads) begin(ctx context.Context) (_ context.Context, end func(), err
 	}
 }
 
+// over returns why a reload that has ctx is not to change anything any more, nil
+// when it may. It does not rely on whoever cancels ctx having had its turn.
+func (r *reloads) over(ctx context.Context) error {
+	select {
+	case <-r.stopping:
+		return errStopping
+	default:
+		return context.Cause(ctx)
+	}
+}
+
 // close waits for a reload that runs, and lets none begin any more.
 func (r *reloads) close(ctx context.Context) error {
 	select {
@@ -108,8 +119,8 @@ func (h *Host) reload(ctx context.Context) (ReloadReport, error) {
 	problems = append(problems, found...)
 	problems.Sort()
 	err = problems.Err()
-	if ctx.Err() != nil { // and found is full of that
-		err = fmt.Errorf("reloading: %w", context.Cause(ctx))
+	if over := r.over(ctx); over != nil { // and found is full of that
+		err = fmt.Errorf("reloading: %w", over)
 	}
 	if err != nil {
 		if change != nil {
@@ -122,7 +133,6 @@ func (h *Host) reload(ctx context.Context) (ReloadReport, error) {
 	change.Apply()
 	h.dispatch.Replace(h.apps.All(), h.retire)
 	h.jobs.Wake() // what waits for an app may find it now
-	h.jobs.Wake() // some may have waited for an app
 	report := ReloadReport{
 		Kept: listed(change.Kept), Added: listed(change.Added), Changed: listed(change.Changed), Removed: listed(change.Removed),
 		Applied: []string{}, Restart: []api.RestartKey{}, Warnings: []string{},

@@ -66,7 +66,9 @@ func (c *hostClient) post(ctx context.Context, body, into any, path ...string) e
 func escaped(parts []string) []string {
 	out := make([]string, len(parts))
 	for i, p := range parts {
-		out[i] = url.PathEscape(p)
+		if out[i] = url.PathEscape(p); p == "." || p == ".." {
+			out[i] = strings.ReplaceAll(p, ".", "%2E") // it is a name, and not a way
+		}
 	}
 	return out
 }

@@ -28,6 +28,7 @@ var commands = []func() *cobra.Command{
 	newStreamCommand,
 	newAppCommand,
 	newJobsCommand,
+	newUsersCommand,
 	newClusterCommand,
 	newReplaysCommand,
 	newBenchCommand,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"sync"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/auricle-dev/auricle/host"
 	"github.com/auricle-dev/auricle/host/config"
+	"github.com/auricle-dev/auricle/host/stream"
 )
 
 const configFlagUsage = "the configuration `FILE`"
@@ -25,6 +27,8 @@ func newServeCommand() *cobra.Command {
 		path     string
 		takeOver bool
 		salvage  bool
+		chaos    chaosFlag
+		seed     uint64
 	)
 	cmd := &cobra.Command{
 		Use:   "serve [flags]",
@@ -42,20 +46,37 @@ host that runs in the same data_dir, which drains and exits, and goes on where
 that one stopped: an upgrade refuses no connection. Where no host runs, it
 starts like any other.
 
+With -chaos it mistreats clients, for those who write one: it breaks streams,
+closes them, delays what it says and refuses handshakes, each as likely as the
+flag says; see docs/clients.md. It refuses to do so where other machines can
+connect.
+
 Values come from the defaults, then the configuration file, then environment
 variables (AURICLE_LISTEN for "listen", AURICLE_POOL_WORKERS for "workers" in
 "pool"), then these flags.`,
 		Example: `  auricle serve -config config.hcl
   auricle serve -config config.hcl -listen 127.0.0.1:8000 -log-level debug
-  auricle serve -config config.hcl -take-over`,
-		Args: cobra.NoArgs,
+  auricle serve -config config.hcl -take-over
+  auricle serve -chaos=drop=5%,delay=200ms,close=4001:2%,refuse=503:10% -chaos-seed 1`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			// A flag that may stand alone leaves what follows it to the arguments.
+			if len(args) == 1 && chaos.alone {
+				return chaos.Set(args[0])
+			}
+			return cobra.NoArgs(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if c := chaos.Chaos; c != nil {
+				if c.Seed = seed; seed == 0 {
+					c.Seed = rand.Uint64()
+				}
+			}
 			c, err := loadConfig(path, cmd.Flags(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
 			return serve(cmd.Context(), host.Options{
-				Config: c, Logger: newLogger(c, cmd.ErrOrStderr()), Version: version().Version, Compiler: compiler, TakeOver: takeOver, Salvage: salvage,
+				Config: c, Logger: newLogger(c, cmd.ErrOrStderr()), Version: version().Version, Compiler: compiler, TakeOver: takeOver, Salvage: salvage, Chaos: chaos.Chaos,
 				Reload: func() (config.Config, config.Problems) { return readConfig(path, cmd.Flags()) },
 			})
 		},
@@ -63,9 +84,33 @@ variables (AURICLE_LISTEN for "listen", AURICLE_POOL_WORKERS for "workers" in
 	cmd.Flags().StringVar(&path, "config", "config.hcl", configFlagUsage)
 	cmd.Flags().BoolVar(&salvage, "salvage", false, "open a damaged store with what can still be read of it, keeping copies of what is damaged")
 	cmd.Flags().BoolVar(&takeOver, "take-over", false, "take the turn of the host that runs in the same data_dir, refusing no connection")
+	cmd.Flags().Var(&chaos, "chaos", "mistreat clients by `FAULTS`: drop=P%, delay=DURATION, close=CODE:P%, close=any:P%, refuse=STATUS:P%, joined by commas; alone, what a client has to bear")
+	cmd.Flags().Lookup("chaos").NoOptDefVal = "default"
+	cmd.Flags().Uint64Var(&seed, "chaos-seed", 0, "the `NUMBER` by which -chaos can be repeated; 0 takes one and logs it")
 	config.AddFlags(cmd.Flags())
 	return cmd
 }
+
+// chaosFlag is a stream.Chaos that may be given without a value.
+type chaosFlag struct {
+	*stream.Chaos
+	alone bool
+}
+
+func (f *chaosFlag) Set(text string) (err error) {
+	f.Chaos, err = stream.ParseChaos(text)
+	f.alone = text == "default"
+	return err
+}
+
+func (f *chaosFlag) String() string {
+	if f.Chaos == nil {
+		return ""
+	}
+	return f.Chaos.String()
+}
+
+func (f *chaosFlag) Type() string { return "FAULTS" }
 
 // loadConfig reads the configuration and prints what is wrong with it. The
 // error, when it can't be used, was said already.

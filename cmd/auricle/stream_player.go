@@ -98,8 +98,8 @@ func play(ctx context.Context, o playOptions) (playResult, error) {
 	begun := time.Now()
 	p := &player{o: o}
 	co := client.Options{
-		URL: o.URL, UID: o.UID, Language: o.Language, Source: o.Source, Metadata: o.Metadata, TLS: o.TLS,
-		BufferBytes: playBufferBytes, OnMessage: p.note, OnRetry: p.retry,
+		URL: o.URL, UID: o.UID, Language: o.Language, Source: o.Source, Metadata: o.Metadata,
+		BufferBytes: playBufferBytes, OnMessage: p.note, OnRetry: p.retry, TLS: o.TLS,
 	}
 	if o.Audio != nil {
 		co.Audio = &wire.Format{Codec: string(o.Format.Codec), Rate: o.Format.Rate, Channels: o.Format.Channels}

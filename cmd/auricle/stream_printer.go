@@ -109,16 +109,9 @@ func (p *streamPrinter) text(m client.Message) string {
 	case *wire.Ack:
 		return ""
 	case *wire.Ready:
-		names := make([]string, len(m.Apps))
-		for i, a := range m.Apps {
-			names[i] = printable(a.Name)
-			p.appWidth = max(p.appWidth, min(len(names[i]), 24))
-		}
-		apps := strings.Join(names, ", ")
-		if apps == "" {
-			apps = "none for this user"
-		}
-		return fmt.Sprintf("session %s; audio is %s; apps: %s", printable(m.Session), printable(m.Audio), apps)
+		return fmt.Sprintf("session %s; audio is %s; apps: %s", printable(m.Session), printable(m.Audio), p.apps(m.Apps))
+	case *wire.Apps:
+		return at + fmt.Sprintf("audio is %s; apps: %s", printable(m.Audio), p.apps(m.Apps))
 	case *wire.Output:
 		head := at + fmt.Sprintf("%-*s  ", p.appWidth, printable(m.App))
 		text := outputText(m.Kind, m.Data)
@@ -151,6 +144,19 @@ func (p *streamPrinter) text(m client.Message) string {
 		return text
 	}
 	return at + printable(string(m.Raw)) // of a newer host
+}
+
+// apps lists the apps that a user has.
+func (p *streamPrinter) apps(as []wire.App) string {
+	names := make([]string, len(as))
+	for i, a := range as {
+		names[i] = printable(a.Name)
+		p.appWidth = max(p.appWidth, min(len(names[i]), 24))
+	}
+	if len(names) == 0 {
+		return "none for this user"
+	}
+	return strings.Join(names, ", ")
 }
 
 // conversationSummary says in a line what is in a completed conversation.

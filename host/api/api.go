@@ -69,6 +69,7 @@ type Options struct {
 	Dispatch Dispatch
 	Apps     Apps
 	Jobs     Jobs
+	Users    Users
 	Members  Members
 	Shared   bool // whether other hosts may use the same store
 	Gatherer prometheus.Gatherer
@@ -135,6 +136,10 @@ func New(o Options) http.Handler {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if change, ok := h.changes[r.URL.Path]; ok {
 		h.change(w, r, change)
+		return
+	}
+	if uid, app, ok := userPath(r.URL.EscapedPath()); ok {
+		h.user(w, r, uid, app)
 		return
 	}
 	serve := h.find(r.URL.Path)

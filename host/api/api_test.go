@@ -24,12 +24,14 @@ import (
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/store"
+	"github.com/auricle-dev/auricle/host/users"
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
 // parts are the real ones that a server reads.
 type parts struct {
+	users *users.Users
 	store *store.Store
 	apps  *apps.Set
 	jobs  *jobs.Jobs
@@ -88,7 +90,11 @@ func serve(t *testing.T, wrap func(api.Store) api.Store) (*httptest.Server, *par
 	}
 	closing("apps", p.apps.Close)
 	registry := prometheus.NewRegistry()
-	dispatcher, err := dispatch.New(dispatch.Options{Apps: p.apps, Workers: 4, Queue: 16, Logger: hclog.NewNullLogger(), Registerer: registry})
+	p.users, err = users.New(users.Options{Store: p.store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dispatcher, err := dispatch.New(dispatch.Options{Apps: p.apps, Choices: p.users, Workers: 4, Queue: 16, Logger: hclog.NewNullLogger(), Registerer: registry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +109,7 @@ func serve(t *testing.T, wrap func(api.Store) api.Store) (*httptest.Server, *par
 		s = wrap(s)
 	}
 	server := httptest.NewServer(api.New(api.Options{
-		Store: s, Dispatch: dispatcher, Apps: p.apps, Jobs: p.jobs, Gatherer: registry, Version: "1.0.0",
+		Store: s, Dispatch: dispatcher, Apps: p.apps, Jobs: p.jobs, Users: p.users, Gatherer: registry, Version: "1.0.0",
 		Ready:  func() error { return p.ready },
 		Logger: hclog.New(&hclog.LoggerOptions{Output: &p.log}),
 	}))

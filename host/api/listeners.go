@@ -17,7 +17,7 @@ const pprofPath = "/debug/pprof"
 var (
 	bothPaths     = []string{"/healthz", "/readyz"}
 	clientsPaths  = []string{streamPath, conversationsPath, tokensPath}
-	operatorPaths = []string{"/metrics", "/v1/apps", jobsPath, replaysPath, reloadPath, clusterPath, pprofPath}
+	operatorPaths = []string{"/metrics", "/v1/apps", jobsPath, usersPath, replaysPath, reloadPath, clusterPath, pprofPath}
 )
 
 // ForClients serves what clients may ask for: health, streams, conversations and

@@ -29,8 +29,7 @@ func TestDefaults(t *testing.T) {
 		Conversation: config.Conversation{Silence: 120 * time.Second, Grace: 30 * time.Second},
 		Stream: config.Stream{
 			MaxMessageBytes: 1 << 20, OutputQueueBytes: 1 << 20,
-			HandshakeTimeout: 10 * time.Second,
-			StartTimeout:     10 * time.Second, PingInterval: 20 * time.Second, PongTimeout: 40 * time.Second,
+			HandshakeTimeout: 10 * time.Second, StartTimeout: 10 * time.Second, PingInterval: 20 * time.Second, PongTimeout: 40 * time.Second,
 			IdleTimeout: 5 * time.Minute, AudioRate: 4, AudioBurst: 5 * time.Minute, PerUser: 16, Sessions: 10_000,
 		},
 		Audio:  config.Audio{BufferBytes: 4 << 20},
@@ -79,8 +78,7 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 		Conversation: config.Conversation{Silence: 2 * time.Second, Grace: time.Hour},
 		Stream: config.Stream{
 			MaxMessageBytes: 65536, OutputQueueBytes: 2 << 20,
-			HandshakeTimeout: 5 * time.Second, Origins: []string{"https://app.example.com", "http://[::1]:3000"},
-			StartTimeout: 90 * time.Second, PingInterval: 1500 * time.Millisecond, PongTimeout: 3 * time.Second,
+			HandshakeTimeout: 5 * time.Second, Origins: []string{"https://app.example.com", "http://[::1]:3000"}, StartTimeout: 90 * time.Second, PingInterval: 1500 * time.Millisecond, PongTimeout: 3 * time.Second,
 			IdleTimeout: time.Minute, AudioRate: 10, AudioBurst: 90 * time.Second, PerUser: 3, Sessions: 500, Compression: true,
 		},
 		Audio:  config.Audio{BufferBytes: 64 << 10},

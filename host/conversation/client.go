@@ -22,6 +22,9 @@ type Client interface {
 	// Ack says that every accepted transcript up to seq is on synced disk and
 	// that audioBytes bytes of audio were taken since the session began.
 	Ack(seq uint64, audioBytes int64)
+	// Apps says that the user has other apps now, or other versions of them, and
+	// what becomes of the session's audio: both as in Ready.
+	Apps(audio string, as []*apps.App)
 	// Output passes on what an app made.
 	Output(o event.Output)
 	// Gap passes on what was dropped for an app.

@@ -390,7 +390,10 @@ func (r *recorder) Conversation(id string, st wire.State, c *event.Conversation)
 	}
 	r.note("%s %s", st, name)
 }
-func (r *recorder) Ack(seq uint64, bytes int64)     { r.note("ack %d %d", seq, bytes) }
+func (r *recorder) Ack(seq uint64, bytes int64) { r.note("ack %d %d", seq, bytes) }
+func (r *recorder) Apps(audio string, as []*apps.App) {
+	r.note("apps %d %s", len(as), audio)
+}
 func (r *recorder) Output(o event.Output)           { r.note("output %s %s", o.App, o.Data) }
 func (r *recorder) Gap(g dispatch.Gap)              { r.note("gap %s", g.Reason) }
 func (r *recorder) Warn(w *conversation.InputError) { r.note("warn %s", w.Code) }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/host/store"
@@ -77,6 +78,7 @@ func (l *link) Ack(seq uint64, _ int64) {
 }
 
 func (l *link) Conversation(string, wire.State, *event.Conversation) {}
+func (l *link) Apps(string, []*apps.App)                             {}
 func (l *link) Output(event.Output)                                  {}
 func (l *link) Gap(dispatch.Gap)                                     {}
 func (l *link) Warn(*conversation.InputError)                        {}

@@ -104,12 +104,14 @@ func (m *Sessions) newSession(id string, r StartRequest, restored bool) *session
 	s.ackAlarm.Init(m.clock, s.onAck)
 	s.silenceAlarm.Init(m.clock, s.onSilence)
 	s.graceAlarm.Init(m.clock, s.onGrace)
-	so := dispatch.SessionOptions{UID: r.UID, ID: id, Language: r.Language, Recovered: restored, Deliver: s.deliver, Gap: s.gap}
+	so := dispatch.SessionOptions{UID: r.UID, ID: id, Language: r.Language, Recovered: restored, Deliver: s.deliver, Gap: s.gap, Changed: s.appsChanged}
 	if r.Audio != nil {
 		so.Rate = r.Audio.Rate
 		s.frameBytes = r.Audio.FrameBytes()
 	}
+	s.mu.Lock() // appsChanged may be called as soon as the boxes are open
 	s.boxes = m.o.Dispatch.Open(so)
+	s.mu.Unlock()
 	return s
 }
 
@@ -197,6 +199,7 @@ type nobody struct{}
 func (nobody) Ready(Ready)                                          {}
 func (nobody) Conversation(string, wire.State, *event.Conversation) {}
 func (nobody) Ack(uint64, int64)                                    {}
+func (nobody) Apps(string, []*apps.App)                             {}
 func (nobody) Output(event.Output)                                  {}
 func (nobody) Gap(dispatch.Gap)                                     {}
 func (nobody) Warn(*InputError)                                     {}
@@ -216,6 +219,14 @@ func (s *session) deliverStored(inv apps.Invocation) {
 	for _, o := range inv.Outputs {
 		c.Output(o)
 	}
+}
+
+// appsChanged tells the client which apps its user has now. Dispatch calls it
+// with no lock held.
+func (s *session) appsChanged() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tell().Apps(s.audience(), s.boxes.Apps())
 }
 
 func (s *session) gap(g dispatch.Gap) { s.tell().Gap(g) }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/host/jobs"
@@ -28,6 +29,7 @@ func newTold() *told {
 
 func (c *told) Ready(r conversation.Ready)    { c.ready <- r }
 func (c *told) Ack(seq uint64, _ int64)       { c.acked <- seq }
+func (c *told) Apps(string, []*apps.App)      {}
 func (c *told) Output(event.Output)           {}
 func (c *told) Gap(dispatch.Gap)              {}
 func (c *told) Warn(*conversation.InputError) {}

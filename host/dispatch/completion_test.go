@@ -106,9 +106,9 @@ func TestOnlyWhatIsDueAndInstalledIsRun(t *testing.T) {
 				t.Errorf("room of %s: %+v, want %+v", app, got, want)
 			}
 		}
-		for app, want := range map[string]bool{"a": true, "deaf": false, "hers": false, "gone": false} {
-			if got := d.Has("u", app); got != want {
-				t.Errorf("u has %s: %v, want %v", app, got, want)
+		for app, want := range map[string]string{"a": "", "deaf": dispatch.ReasonNotInstalled, "hers": dispatch.ReasonNotInstalled, "gone": dispatch.ReasonNotInstalled} {
+			if got := d.Lacks("u", app); got != want {
+				t.Errorf("u lacks %s: %q, want %q", app, got, want)
 			}
 		}
 	})

@@ -20,7 +20,8 @@
 // events share that, conversation events included. It is given back when the
 // session is closed and the mailbox's last event has run.
 //
-// [Dispatcher.Replace] changes the apps while sessions are open. A lane, the
+// [Dispatcher.Replace] changes the apps while sessions are open, and
+// [Dispatcher.Refit] those that one user has. A lane, the
 // share of the pool that an app has by its name, outlasts the app's versions.
 //
 // Bounds and policies:
@@ -73,9 +74,19 @@ type Options struct {
 	Workers     int                   // invocations running at once; 0 means 32
 	Queue       int                   // mailboxes waiting for a worker, and conversation events waiting in them, per app; 0 means 1,024
 	PerApp      int                   // bulkhead: invocations of one app at once; 0 means a quarter of Workers, at least 1
+	Choices     Choices               // which apps users have switched on or off; nil: none
 	AudioBuffer int64                 // bytes, per session with an audio app; 0 means audio.DefaultBufferBytes
 	Logger      hclog.Logger          // nil discards
 	Registerer  prometheus.Registerer // nil: metrics are counted but not registered
+}
+
+// Choices is what users have chosen about apps over what the configuration
+// says. Choice is called often, also with locks held: it must be quick, and not
+// call the Dispatcher.
+type Choices interface {
+	// Choice returns whether a user has switched an app on or off. ok is false
+	// for a user who has not chosen, whom the configuration decides for.
+	Choice(uid, app string) (on, ok bool)
 }
 
 // Dispatcher runs apps on events. It owns the pool; Drain ends it. Make one
@@ -98,10 +109,12 @@ type Dispatcher struct {
 	drained   chan struct{}
 	drainErr  error // set before drained is closed
 
+	lanes atomic.Pointer[[]*lane] // one for each app, in the configuration's order; changed with mu held only
+
 	mu       sync.Mutex // guards all below
 	sessions map[*Session]struct{}
-	lanes    []*lane          // one for each app, in the configuration's order; the slice itself is never changed
-	byName   map[string]*lane // these, and those of apps that were installed before
+	ofUser   map[string]*Session // by uid: the first of a list
+	byName   map[string]*lane    // lanes, and those of apps that were installed before
 }
 
 // callee is what a Dispatcher needs of an installed app; *apps.App is one.
@@ -164,9 +177,11 @@ func open(o Options, es []entry) (*Dispatcher, error) {
 		options:  o,
 		drained:  make(chan struct{}),
 		sessions: map[*Session]struct{}{},
+		ofUser:   map[string]*Session{},
 		byName:   map[string]*lane{},
 		metrics:  newMetrics(),
 	}
+	d.lanes.Store(new([]*lane))
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	// The parent's queue has no bound of its own: it holds at most PerApp tasks
 	// of each subpool, and what a subpool has accepted must not be refused there.
@@ -201,10 +216,14 @@ func (d *Dispatcher) Room(app string) Room {
 	return l.room(time.Now())
 }
 
-// Has reports whether a user has an app that may have conversations.
-func (d *Dispatcher) Has(uid, app string) bool {
+// Lacks returns why a user's conversations do not go to an app: ReasonSwitchedOff
+// or ReasonNotInstalled; "" when they do.
+func (d *Dispatcher) Lacks(uid, app string) string {
 	l := d.lane(app)
-	return l != nil && l.now().gets(uid, event.KindConversation)
+	if l == nil {
+		return ReasonNotInstalled
+	}
+	return l.now().lacks(l, uid, event.KindConversation)
 }
 
 // lane returns the lane of an app, nil if there never was one.
@@ -215,15 +234,15 @@ func (d *Dispatcher) lane(app string) *lane {
 }
 
 // current returns the lanes of the installed apps, in the configuration's order.
-func (d *Dispatcher) current() []*lane {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.lanes
-}
+func (d *Dispatcher) current() []*lane { return *d.lanes.Load() }
 
 // missing answers for an app that a session does not have.
-func (d *Dispatcher) missing(to *answers, app string) {
-	to.call(Attempt{App: app, Deferred: ReasonNotInstalled})
+func (d *Dispatcher) missing(to *answers, uid, app string) {
+	reason := d.Lacks(uid, app)
+	if reason == "" {
+		reason = ReasonNotInstalled // it has come this moment, and is found when it is tried again
+	}
+	to.call(Attempt{App: app, Deferred: reason})
 	to.give()
 }
 

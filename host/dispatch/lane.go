@@ -120,8 +120,8 @@ func (l *lane) handle(w *work) {
 	}
 	t := l.enter()
 	defer l.leave(t)
-	if !t.gets(w.m.session.o.UID, w.kind) {
-		l.skip(w, ReasonNotInstalled)
+	if reason := t.lacks(l, w.m.session.o.UID, w.kind); reason != "" {
+		l.skip(w, reason)
 		return
 	}
 	l.mu.Lock()

@@ -332,23 +332,33 @@ func (m *mailbox) finish() {
 }
 
 // close takes nothing more, for reason, and drops the realtime work that no
-// completion waits for; all of it when the app is not installed any more.
+// completion waits for; all of it when the user has not the app any more.
 func (m *mailbox) close(reason string) {
-	m.mu.Lock()
-	m.closed = reason
-	after := 0 // what stands behind the last event that is due
-	for i, it := range m.queue {
-		if it.due() && reason != ReasonNotInstalled {
-			after = i + 1
-		}
-	}
-	gaps := m.dropTranscripts(after, reason)
-	gaps = append(gaps, m.closeReader()...)
-	over := m.ends()
-	m.mu.Unlock()
+	gaps, over := m.shut(reason)
 	m.tell(gaps)
 	m.giveBack(over)
 }
+
+// shut is close without the telling and the giving back, which the caller does
+// without a lock.
+func (m *mailbox) shut(reason string) (gaps []Gap, over bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = reason
+	after := 0 // what stands behind the last event that is due
+	for i, it := range m.queue {
+		if it.due() && !isGone(reason) {
+			after = i + 1
+		}
+	}
+	gaps = m.dropTranscripts(after, reason)
+	gaps = append(gaps, m.closeReader()...)
+	return gaps, m.ends()
+}
+
+// isGone reports whether a mailbox closed because its user has not the app any
+// more.
+func isGone(reason string) bool { return reason == ReasonNotInstalled || reason == ReasonSwitchedOff }
 
 // fit makes the mailbox what the app that is installed now needs: it gets the
 // buffer's audio in pieces of so many bytes, none if that is 0, and
@@ -377,7 +387,7 @@ func (m *mailbox) closeReader() []Gap {
 		return nil
 	}
 	for _, it := range m.queue {
-		if it.due() && m.closed != ReasonNotInstalled {
+		if it.due() && !isGone(m.closed) {
 			return nil
 		}
 	}

@@ -66,6 +66,7 @@ var (
 	runningDesc  = prometheus.NewDesc("auricle_pool_running_invocations", "Invocations on a worker.", nil, nil)
 	waitingDesc  = prometheus.NewDesc("auricle_pool_waiting_invocations", "Mailboxes waiting for a worker.", nil, nil)
 	bufferedDesc = prometheus.NewDesc("auricle_audio_buffered_bytes", "Audio held until apps have taken it.", nil, nil)
+	buffersDesc  = prometheus.NewDesc("auricle_audio_buffers", "Sessions that have an audio buffer: an app of their user gets audio.", nil, nil)
 	sessionsDesc = prometheus.NewDesc("auricle_app_sessions_open", "Sessions for which an app keeps its memory.", []string{"app"}, nil)
 	parkedDesc   = prometheus.NewDesc("auricle_app_sessions_parked", "Of these, how many are put away because they are quiet.", []string{"app"}, nil)
 	stateDesc    = prometheus.NewDesc("auricle_app_session_bytes", "Memory that an app's sessions take, shared pages not counted.", []string{"app"}, nil)
@@ -74,7 +75,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{runningDesc, waitingDesc, bufferedDesc, breakerDesc, sessionsDesc, parkedDesc, stateDesc} {
+	for _, d := range []*prometheus.Desc{runningDesc, waitingDesc, bufferedDesc, buffersDesc, breakerDesc, sessionsDesc, parkedDesc, stateDesc} {
 		ch <- d
 	}
 }
@@ -87,7 +88,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	pool := c.d.Pool()
 	gauge(runningDesc, float64(pool.Running))
 	gauge(waitingDesc, float64(pool.Waiting))
-	gauge(bufferedDesc, float64(c.d.bufferedAudio()))
+	bytes, buffers := c.d.bufferedAudio()
+	gauge(bufferedDesc, float64(bytes))
+	gauge(buffersDesc, float64(buffers))
 	for _, l := range c.d.current() {
 		l.mu.Lock()
 		open := 0.0

@@ -45,18 +45,34 @@ func (d *Dispatcher) replace(es []entry, retire func(entry)) {
 		install(l, e)
 		next[i] = l
 	}
-	for _, l := range d.lanes {
+	for _, l := range d.current() {
 		if !slices.Contains(next, l) {
 			install(l, entry{name: l.name, app: nobody{}})
 		}
 	}
-	d.lanes = next
+	d.lanes.Store(&next)
 	sessions := slices.Collect(maps.Keys(d.sessions))
 	d.mu.Unlock()
 	for _, s := range sessions { // the others were opened with next
-		s.fit(next)
+		s.refit()
 	}
 	for _, f := range idle {
 		f()
+	}
+}
+
+// Refit gives the open sessions of a user the apps that the user has now, after
+// Options.Choices says another thing of that user. What is dropped is dropped
+// with ReasonSwitchedOff, or ReasonNotInstalled where the configuration decides.
+// An app that comes back finds nothing of what it kept for the session.
+func (d *Dispatcher) Refit(uid string) {
+	var sessions []*Session
+	d.mu.Lock()
+	for s := d.ofUser[uid]; s != nil; s = s.next {
+		sessions = append(sessions, s)
+	}
+	d.mu.Unlock()
+	for _, s := range sessions { // those opened since have seen it
+		s.refit()
 	}
 }

@@ -1,6 +1,9 @@
 package dispatch
 
 import (
+	"fmt"
+	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/auricle-dev/auricle/host/apps"
@@ -12,6 +15,7 @@ import (
 // place.
 type roster struct {
 	mailboxes []*mailbox
+	tenants   []*tenant     // whose they are, one for each
 	listeners []*mailbox    // those with a reader of buffer
 	buffer    *audio.Buffer // nil without a listener
 }
@@ -38,19 +42,24 @@ func (r *roster) named(app string) *mailbox {
 
 // fit gives the session a mailbox for each app that its user has now, and takes
 // away the others. Those of apps that stay go on, with another version of their
-// app where there is one.
-func (s *Session) fit(lanes []*lane) {
+// app where there is one. It reports whether anything is different then.
+func (s *Session) fit() (changed bool) {
 	s.mu.Lock()
 	if s.closed.Load() {
 		s.mu.Unlock()
-		return
+		return false
 	}
 	old := s.roster.Load()
 	next := &roster{buffer: old.buffer}
-	var dropped [][]Gap // by each of next.mailboxes
-	for _, l := range lanes {
+	type dropped struct {
+		m    *mailbox
+		gaps []Gap
+		over bool
+	}
+	var drops []dropped
+	for _, l := range *s.d.lanes.Load() {
 		t := l.now()
-		if !t.app.Serves(s.o.UID) {
+		if l.without(t, s.o.UID) != "" {
 			continue
 		}
 		m := old.of(l)
@@ -65,22 +74,44 @@ func (s *Session) fit(lanes []*lane) {
 			}
 			next.listeners = append(next.listeners, m)
 		}
-		dropped = append(dropped, m.fit(next.buffer, piece, t.app.Holds(event.CapTranscript)))
-		next.mailboxes = append(next.mailboxes, m)
+		drops = append(drops, dropped{m: m, gaps: m.fit(next.buffer, piece, t.app.Holds(event.CapTranscript))})
+		next.mailboxes, next.tenants = append(next.mailboxes, m), append(next.tenants, t)
 	}
 	if len(next.listeners) == 0 {
 		next.buffer = nil // what its readers had still to take is told with their mailboxes
 	}
 	s.roster.Store(next)
-	s.mu.Unlock()
-	for i, m := range next.mailboxes {
-		m.tell(dropped[i])
-	}
 	for _, m := range old.mailboxes {
-		if next.of(m.lane) == nil {
-			m.close(ReasonNotInstalled)
+		if next.of(m.lane) != nil {
+			continue
 		}
+		reason := m.lane.without(m.lane.now(), s.o.UID)
+		if reason == "" {
+			reason = ReasonNotInstalled // it has come back this moment, and whoever brought it fits again
+		}
+		d := dropped{m: m}
+		d.gaps, d.over = m.shut(reason)
+		drops = append(drops, d)
 	}
+	s.mu.Unlock()
+	for _, d := range drops {
+		d.m.tell(d.gaps)
+		d.m.giveBack(d.over)
+	}
+	return (old.buffer == nil) != (next.buffer == nil) || !slices.Equal(old.tenants, next.tenants)
+}
+
+// refit is fit for a session that is open: whoever has it is told.
+func (s *Session) refit() {
+	if !s.fit() || s.o.Changed == nil {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.d.log.Error("panic, a fault of the host's: please report it", "while", "telling of other apps", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	s.o.Changed()
 }
 
 func pieceBytes(d time.Duration, rate int) int {

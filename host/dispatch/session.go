@@ -29,6 +29,10 @@ type SessionOptions struct {
 	// Gap is told what was dropped, once for each drop and so maybe often: the
 	// receiver merges. It must not block. Nil discards; drops are counted anyway.
 	Gap func(Gap)
+
+	// Changed is told that Apps, or WantsAudio, is different since Open returned
+	// or since it was last told. It must not block. Nil discards.
+	Changed func()
 }
 
 // Gap is something that was dropped for an app.
@@ -50,16 +54,19 @@ const (
 	ReasonShutdown      = "shutdown"       // the host is shutting down
 	ReasonHostError     = "host_error"     // the event could not be run, by no fault of the app's
 	ReasonNotInstalled  = "not_installed"  // the user has no such app, or it may not have such events
+	ReasonSwitchedOff   = "switched_off"   // the user has switched the app off
 )
 
 // Session is the Dispatcher's side of one session: a mailbox for each app that
 // its user has, and an audio buffer if one of them is to get audio. Both change
-// with Dispatcher.Replace. Close it.
+// with Dispatcher.Replace and Dispatcher.Refit. Close it.
 type Session struct {
 	d      *Dispatcher
 	o      SessionOptions
 	roster atomic.Pointer[roster] // changed with mu held only
 	closed atomic.Bool            // likewise
+
+	next, prev *Session // of the same user, while open; guarded by d.mu
 
 	mu sync.Mutex // held while the roster or closed changes, and across no callback
 }
@@ -70,12 +77,38 @@ func (d *Dispatcher) Open(o SessionOptions) *Session {
 	s.roster.Store(&roster{})
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s.fit(d.lanes)
+	s.fit()
 	for _, m := range s.roster.Load().mailboxes {
 		m.state.Lost = o.Recovered
 	}
-	d.sessions[s] = struct{}{}
+	d.enlist(s)
 	return s
+}
+
+// enlist notes an open session. d.mu is held.
+func (d *Dispatcher) enlist(s *Session) {
+	d.sessions[s] = struct{}{}
+	if s.next = d.ofUser[s.o.UID]; s.next != nil {
+		s.next.prev = s
+	}
+	d.ofUser[s.o.UID] = s
+}
+
+// strike undoes enlist. d.mu is held.
+func (d *Dispatcher) strike(s *Session) {
+	delete(d.sessions, s)
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	switch {
+	case s.prev != nil:
+		s.prev.next = s.next
+	case s.next != nil:
+		d.ofUser[s.o.UID] = s.next
+	default:
+		delete(d.ofUser, s.o.UID)
+	}
+	s.next, s.prev = nil, nil
 }
 
 // WantsAudio reports whether Audio keeps anything: the session has audio, and
@@ -165,7 +198,8 @@ func (s *Session) EndAudio(conversation string) {
 // An app that fails is not tried again. It is not run at all, and its Attempt
 // is deferred, while its breaker is open (ReasonBreakerOpen), when Options.Queue
 // events of its wait already (ReasonQueueFull), when the host shuts down before
-// its turn (ReasonShutdown) and when this user has it not (ReasonNotInstalled).
+// its turn (ReasonShutdown) and when this user has it not (ReasonNotInstalled,
+// ReasonSwitchedOff).
 func (s *Session) Complete(c event.Conversation, due []string, answer func(Attempt)) <-chan struct{} {
 	to := &answers{call: answer, done: make(chan struct{})}
 	to.due.Store(int64(1 + len(due))) // one is this call's own, given at the end
@@ -182,7 +216,7 @@ func (s *Session) Complete(c event.Conversation, due []string, answer func(Attem
 	for _, name := range due {
 		m := r.named(name)
 		if m == nil || !m.lane.now().app.Holds(event.CapConversation) {
-			s.d.missing(to, name)
+			s.d.missing(to, s.o.UID, name)
 			continue
 		}
 		switch {
@@ -225,7 +259,7 @@ func (s *Session) Close() {
 		return
 	}
 	s.d.mu.Lock()
-	delete(s.d.sessions, s)
+	s.d.strike(s)
 	s.d.mu.Unlock()
 	for _, m := range s.roster.Load().mailboxes {
 		m.close(ReasonSessionClosed)

@@ -63,15 +63,18 @@ func (d *Dispatcher) Pool() PoolStats {
 	return p
 }
 
-// bufferedAudio returns the bytes of audio that all sessions hold.
-func (d *Dispatcher) bufferedAudio() int64 {
+// bufferedAudio returns the bytes of audio that all sessions hold, and how many
+// of them have a buffer.
+func (d *Dispatcher) bufferedAudio() (n int64, buffers int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var n int64
 	for s := range d.sessions {
 		n += s.BufferedAudio()
+		if s.WantsAudio() {
+			buffers++
+		}
 	}
-	return n
+	return n, buffers
 }
 
 // stats counts what becomes of one app's events, for Stats and for metrics.

@@ -32,9 +32,33 @@ func (nobody) Invoke(context.Context, apps.Event) (apps.Invocation, error) {
 	return apps.Invocation{}, errors.New("dispatch: the app is not installed any more")
 }
 
-// gets reports whether the app is to have a user's events of kind k.
-func (t *tenant) gets(uid string, k event.Kind) bool {
-	return t.app.Serves(uid) && t.app.Holds(event.Capability(k.String()))
+// lacks returns why the app is not to have a user's events of kind k; "" when
+// it is.
+func (t *tenant) lacks(l *lane, uid string, k event.Kind) string {
+	if !t.app.Holds(event.Capability(k.String())) {
+		return ReasonNotInstalled
+	}
+	return l.without(t, uid)
+}
+
+// without returns why a user has not the app, which t is: by the user's own
+// choice, else by the configuration; "" when the user has it.
+func (l *lane) without(t *tenant, uid string) string {
+	if t.app == (nobody{}) {
+		return ReasonNotInstalled
+	}
+	if c := l.d.options.Choices; c != nil {
+		switch on, chosen := c.Choice(uid, l.name); {
+		case on && chosen:
+			return ""
+		case chosen:
+			return ReasonSwitchedOff
+		}
+	}
+	if t.app.Serves(uid) {
+		return ""
+	}
+	return ReasonNotInstalled
 }
 
 // ran is the Attempt of an invocation.

@@ -24,6 +24,7 @@
 //	host_error
 //	breaker_open, queue_full, shutdown,      it was none, and costs none
 //	not_installed
+//	switched_off                             none more: the user has switched the app off
 //
 // Between two attempts lies base·4^(k-1) after the k-th, each ±20 %; without
 // the jitter, the waits of Options.Attempts attempts are Options.Over in all.

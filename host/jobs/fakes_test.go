@@ -270,6 +270,7 @@ type fakeDispatch struct {
 	mu      sync.Mutex
 	rooms   map[string]dispatch.Room // other than perApp
 	without string                   // the user who has no apps
+	off     string                   // the user who has switched them all off
 	calls   map[id][]time.Time
 	options []dispatch.SessionOptions
 	running map[string]int
@@ -304,10 +305,16 @@ func (d *fakeDispatch) Room(app string) dispatch.Room {
 	return dispatch.Room{Runs: perApp}
 }
 
-func (d *fakeDispatch) Has(uid, _ string) bool {
+func (d *fakeDispatch) Lacks(uid, _ string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return uid != d.without
+	switch uid {
+	case d.without:
+		return dispatch.ReasonNotInstalled
+	case d.off:
+		return dispatch.ReasonSwitchedOff
+	}
+	return ""
 }
 
 func (d *fakeDispatch) Open(o dispatch.SessionOptions) jobs.Boxes {

@@ -43,7 +43,7 @@ type Store interface {
 type Dispatch interface {
 	Open(o dispatch.SessionOptions) Boxes
 	Room(app string) dispatch.Room
-	Has(uid, app string) bool
+	Lacks(uid, app string) string // why a user's conversations do not go to an app; "" when they do
 }
 
 // Boxes are mailboxes of a session of which nobody else knows.
@@ -162,8 +162,8 @@ func New(o Options) (*Jobs, error) {
 // conversations makes work due, in the configuration's order.
 func (j *Jobs) Due(uid string) []string {
 	var due []string
-	for _, a := range j.o.Apps().ForUser(uid) {
-		if a.Holds(event.CapConversation) {
+	for _, a := range j.o.Apps().All() {
+		if a.Holds(event.CapConversation) && j.o.Dispatch.Lacks(uid, a.Name) == "" {
 			due = append(due, a.Name)
 		}
 	}

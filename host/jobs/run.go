@@ -159,13 +159,18 @@ func (j *Jobs) take(now time.Time) (claims []claim, next time.Duration, roomy bo
 		case room.Deferred == dispatch.ReasonQueueFull:
 			next = min(next, roomEvery)
 		}
-		var without []*entry // their user has not the app any more, or nobody has
+		var without, off []*entry // their user has not the app any more, or nobody has; or it was switched off
 		for q.missing && q.Len() > 0 && !q.entries[0].due.After(now) {
 			without = append(without, heap.Pop(q).(*entry))
 		}
 		for q.Len() > 0 && q.running < most && t.claimed < maxClaimed && !q.entries[0].due.After(now) {
 			e := heap.Pop(q).(*entry)
-			if !j.o.Dispatch.Has(e.UID, e.App) {
+			switch j.o.Dispatch.Lacks(e.UID, e.App) {
+			case "":
+			case dispatch.ReasonSwitchedOff:
+				off = append(off, e)
+				continue
+			default:
 				without = append(without, e)
 				continue
 			}
@@ -176,7 +181,8 @@ func (j *Jobs) take(now time.Time) (claims []claim, next time.Duration, roomy bo
 		for _, e := range without {
 			t.push(e, now.Add(installedEvery))
 		}
-		j.noteMissing(without, now)
+		j.note(without, store.JobWaiting, dispatch.ReasonNotInstalled, now.UTC())
+		j.note(off, store.JobDead, dispatch.ReasonSwitchedOff, time.Time{})
 		if q.Len() > 0 && q.running < most && t.claimed < maxClaimed {
 			next = min(next, q.entries[0].due.Sub(now))
 		}
@@ -184,11 +190,13 @@ func (j *Jobs) take(now time.Time) (claims []claim, next time.Duration, roomy bo
 	return claims, next, t.roomy()
 }
 
-// noteMissing has the records of an app that is not installed, or not for their
-// users, say so, once each. The caller holds mu.
-func (j *Jobs) noteMissing(es []*entry, now time.Time) {
+// note has the records of an app that is not installed, or not for their users,
+// say so, once each. What a user has switched off is not to run any more: it is a
+// dead letter then, which says why and which an operator can have run after all.
+// The caller holds mu.
+func (j *Jobs) note(es []*entry, state store.JobState, reason string, next time.Time) {
 	for _, e := range es {
-		if e.Reason == dispatch.ReasonNotInstalled && e.State == store.JobWaiting {
+		if e.Reason == reason && e.State == state {
 			continue
 		}
 		c := j.table.hold(e)
@@ -196,14 +204,19 @@ func (j *Jobs) noteMissing(es []*entry, now time.Time) {
 			job, after := c.job, c.after
 			revision, err := after, j.load(&job, c.attempted)
 			if err == nil {
-				job.State, job.Host, job.Reason, job.Next = store.JobWaiting, "", dispatch.ReasonNotInstalled, now.UTC()
+				job.State, job.Host, job.Reason, job.Next = state, "", reason, next
 				err = j.once(func(ctx context.Context) (err error) {
 					revision, err = j.o.Store.PutJob(ctx, job, after)
 					return err
 				})
 			}
 			switch {
-			case err == nil, errors.Is(err, errGone):
+			case err == nil:
+				if state == store.JobDead {
+					j.metrics.deadLetters.WithLabelValues(job.App, reason).Inc()
+					j.log.Info("an app's work on a conversation is given up: its user has switched the app off", "app", job.App, "conversation", job.Conversation)
+				}
+			case errors.Is(err, errGone):
 			case errors.Is(err, store.ErrFenced):
 				err = j.fenced(&job)
 			default:

@@ -184,7 +184,7 @@ func (j *Jobs) next(job *store.Job, a dispatch.Attempt) {
 	case dispatch.ReasonShutdown:
 		job.Next = now // for another host, and its reason stays
 		return
-	case dispatch.ReasonNotInstalled:
+	case dispatch.ReasonNotInstalled, dispatch.ReasonSwitchedOff: // Run finds that it is so
 		job.Reason, job.Next = reason, now
 		return
 	default:

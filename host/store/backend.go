@@ -20,6 +20,7 @@ const (
 	streamConversations = "CONVERSATIONS"
 	streamResults       = "RESULTS"
 	streamJobs          = "JOBS"
+	streamUsers         = "USERS"
 	streamHosts         = "HOSTS"
 
 	subjectOpen          = "open.*.*"
@@ -28,11 +29,12 @@ const (
 	subjectParts         = "part.*.*.*"
 	subjectResults       = "result.*.*"
 	subjectJobs          = "job.*.*"
+	subjectUsers         = "user.*"
 	subjectHosts         = "host.*"
 )
 
 // diskStreams are those that are kept on disk.
-var diskStreams = []string{streamOpen, streamConversations, streamResults, streamJobs}
+var diskStreams = []string{streamOpen, streamConversations, streamResults, streamJobs, streamUsers}
 
 // The server's error codes that the client library has no name for.
 const (
@@ -90,6 +92,7 @@ func (o *Options) streams() []jetstream.StreamConfig {
 		{Name: streamConversations, Description: "completed conversations", Subjects: []string{subjectConversations, subjectParts}},
 		{Name: streamResults, Description: "what apps made of conversations", Subjects: []string{subjectResults}},
 		{Name: streamJobs, Description: "apps' work that is waiting, running or dead", Subjects: []string{subjectJobs}, AllowMsgTTL: true},
+		{Name: streamUsers, Description: "what users have chosen about apps", Subjects: []string{subjectUsers}, AllowMsgTTL: true},
 	}
 	for i := range configs {
 		c := &configs[i]
@@ -97,7 +100,7 @@ func (o *Options) streams() []jetstream.StreamConfig {
 		c.AllowDirect = true // reading asks no consumer
 		c.AllowAtomicPublish = true
 		if c.Name != streamOpen {
-			// Of a job there is the last; of all others there never is more
+			// Of a job and of a user there is the last; of all others there never is more
 			// than one, but saying so makes the server keep the stream in
 			// files of half the size, of which it reads a whole one for a
 			// message that it has not read for a while.

@@ -14,6 +14,7 @@
 //	RESULTS        result.<id>.<invocation>        what apps made of conversations while they were open
 //	               result.<id>.j_<app>             what an app made of the completed one: one message, the first
 //	JOBS           job.<app>.<id>                  an app's work that is waiting, running or dead, one message each
+//	USERS          user.<uid>                      what users have chosen about apps, one message each
 //	HOSTS          host.<id>                       in a cluster: the hosts, in memory
 //
 // Uids and apps' names stand in subjects as base64url. An index in memory,
@@ -49,7 +50,8 @@
 //
 // Once a minute the oldest of what exceeds Options.Retention is removed:
 // completed conversations with all that belongs to them, outputs, and dead
-// letters. Nothing is removed otherwise.
+// letters. Nothing is removed otherwise: what users have chosen stays until they
+// choose otherwise.
 //
 // # The embedded server's files
 //

@@ -18,6 +18,7 @@ const (
 	opFinishJob  operation = "finish_job"
 	opPutJob     operation = "put_job"
 	opDropJob    operation = "drop_job"
+	opPutChoices operation = "put_choices"
 	opAnnounce   operation = "announce"
 	opUnfinished operation = "unfinished"
 	opSession    operation = "session"
@@ -25,7 +26,7 @@ const (
 	opList       operation = "list"
 )
 
-var operations = []operation{opAppend, opComplete, opSettle, opAddResult, opFinishJob, opPutJob, opDropJob, opAnnounce, opUnfinished, opSession, opRead, opList}
+var operations = []operation{opAppend, opComplete, opSettle, opAddResult, opFinishJob, opPutJob, opDropJob, opPutChoices, opAnnounce, opUnfinished, opSession, opRead, opList}
 
 type metrics struct {
 	writes         *prometheus.HistogramVec // successful writes, by operation

@@ -167,6 +167,7 @@ func TestAsyncAPIHasTheFields(t *testing.T) {
 		"Keepalive":  {value: wire.Keepalive{}, fromClient: true},
 
 		"Ready":                 {value: wire.Ready{}},
+		"Apps":                  {value: wire.Apps{}},
 		"App":                   {value: wire.App{}},
 		"Received":              {value: wire.Received{}},
 		"Limits":                {value: wire.Limits{}},
@@ -212,8 +213,8 @@ func TestAsyncAPIHasTheFields(t *testing.T) {
 		}
 	}
 	names := slices.Sorted(maps.Keys(a.schemas))
-	if len(names) != 19 {
-		t.Errorf("there are %d schemas, and 19 types: %v", len(names), names)
+	if len(names) != 20 {
+		t.Errorf("there are %d schemas, and 20 types: %v", len(names), names)
 	}
 }
 
@@ -369,12 +370,14 @@ func TestAsyncAPITakesWhatRealStreamsSay(t *testing.T) {
 	w.audio(3200)
 	send(w, &wire.Transcript{Seq: 1, Segments: segments})
 	send(w, gapTranscript(2))
+	send(w, &wire.Transcript{Seq: 3, Segments: []event.Segment{{ID: "b", Text: "apps"}}})
+	until(w, func(m wire.Message) bool { _, ok := m.(*wire.Apps); return ok })
 	send(w, &wire.Keepalive{})
 	send(w, &wire.Finish{})
 	until(w, is(wire.StateCompleted))
 	send(w, &wire.Finish{}) // of nothing: an error that names it
 	until(w, isError)
-	send(w, &wire.Transcript{Seq: 3, Segments: []event.Segment{{ID: "2", Start: 1}}}) // it ends before it starts: an error that names the seq
+	send(w, &wire.Transcript{Seq: 4, Segments: []event.Segment{{ID: "2", Start: 1}}}) // it ends before it starts: an error that names the seq
 	until(w, isError)
 	w.cut()
 

@@ -67,7 +67,7 @@ func ParseChaos(text string) (*Chaos, error) {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, err
+		return nil, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	sum := c.Drop
 	for _, f := range c.Close {
@@ -81,6 +81,29 @@ func ParseChaos(text string) (*Chaos, error) {
 		return nil, errors.New("chaos: the chances of drop and close together, and those of refuse, may be 100% at most")
 	}
 	return c, nil
+}
+
+// String writes c as ParseChaos reads it.
+func (c *Chaos) String() string {
+	var parts []string
+	percent := func(p float64) string { return strconv.FormatFloat(100*p, 'g', 6, 64) + "%" }
+	if c.Drop > 0 {
+		parts = append(parts, "drop="+percent(c.Drop))
+	}
+	if c.Delay > 0 {
+		parts = append(parts, "delay="+c.Delay.String())
+	}
+	for _, f := range c.Close {
+		code := "any"
+		if f.Code != 0 {
+			code = strconv.Itoa(f.Code)
+		}
+		parts = append(parts, "close="+code+":"+percent(f.Chance))
+	}
+	for _, f := range c.Refuse {
+		parts = append(parts, "refuse="+strconv.Itoa(f.Status)+":"+percent(f.Chance))
+	}
+	return strings.Join(parts, ",")
 }
 
 func (c *Chaos) parse(part string) (err error) {

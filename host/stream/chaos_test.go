@@ -23,8 +23,11 @@ func TestParseChaos(t *testing.T) {
 		!slices.Equal(c.Refuse, []stream.ChaosRefusal{{Status: 503, Chance: 0.1}}) {
 		t.Errorf("got %+v, %v", c, err)
 	}
-	if _, err := stream.ParseChaos("default"); err != nil {
-		t.Error(err)
+	if got := c.String(); got != "drop=5%,delay=150ms,close=4001:2%,close=any:0.5%,refuse=503:10%" {
+		t.Errorf("as text: %s", got)
+	}
+	if c, err := stream.ParseChaos("default"); err != nil || c.String() != stream.DefaultChaos {
+		t.Errorf("default: got %v, %v", c, err)
 	}
 	for _, bad := range []struct{ text, want string }{
 		{"", "there is drop, delay, close and refuse"},

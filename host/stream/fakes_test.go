@@ -157,6 +157,8 @@ func (s *echoSession) Transcript(t event.Transcript) {
 		panic("asked to")
 	case "gap":
 		s.o.Gap(dispatch.Gap{App: "echo", Kind: event.KindAudio, Bytes: 100, Reason: "buffer_full"})
+	case "apps": // the session's lock is held here, and not where dispatch calls it
+		go s.o.Changed() // ends with the lock; the test waits for the message
 	case "flood": // more output than sockets and a queue hold
 		for range 256 {
 			s.o.Deliver(invocation(t.Conversation, "transcript", make([]byte, 48<<10)))

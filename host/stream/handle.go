@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/host/dispatch"
@@ -216,16 +217,12 @@ var _ conversation.Client = client{}
 
 // Ready answers the start.
 func (c client) Ready(r conversation.Ready) {
-	apps := []wire.App{}
-	for _, a := range r.Apps {
-		apps = append(apps, wire.App{Name: a.Name, Version: a.Manifest.Version, Capabilities: a.Capabilities()})
-	}
 	o := c.st.server.o
 	c.st.send(&wire.Ready{
 		Session:      r.Session,
 		Conversation: r.Conversation,
 		Audio:        r.Audio,
-		Apps:         apps,
+		Apps:         listApps(r.Apps),
 		Received:     wire.Received{AudioBytes: r.AudioBytes, Seq: r.Seq},
 		Limits: wire.Limits{
 			MessageBytes:       o.Config.MaxMessageBytes,
@@ -272,6 +269,19 @@ func (c client) Warn(w *conversation.InputError) {
 		m.Ref = &wire.Ref{Seq: w.Seq}
 	}
 	c.st.send(m)
+}
+
+// Apps tells of other apps.
+func (c client) Apps(audio string, as []*apps.App) {
+	c.st.send(&wire.Apps{Audio: audio, Apps: listApps(as)})
+}
+
+func listApps(as []*apps.App) []wire.App {
+	list := []wire.App{}
+	for _, a := range as {
+		list = append(list, wire.App{Name: a.Name, Version: a.Manifest.Version, Capabilities: a.Capabilities()})
+	}
+	return list
 }
 
 // Superseded closes the stream: a newer one has its session.

@@ -335,7 +335,7 @@ func (c *Client) keep(ctx context.Context) error {
 			if c.expired() {
 				return nil
 			}
-			attempt = 0
+			attempt--
 			continue // at once: a new session is no repetition
 		case errors.As(err, &refused) && !refused.retryable():
 			return err

@@ -23,8 +23,7 @@
 // not repeated by the host, but for conversations that were completed
 // (docs/clients.md, "Resuming"), and these may be told twice.
 //
-// Concurrency: a Client's methods may be called from any goroutine; audio and
-// transcripts of several goroutines are taken in the order in which they come.
-// A Client has one goroutine, and one more for each connection; Close and End
+// Concurrency: a Client's methods may be called from any goroutine. What is to
+// keep its order is written by one. A Client has one goroutine, and one more for each connection; Close and End
 // wait for both.
 package client

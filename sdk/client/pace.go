@@ -10,8 +10,8 @@ import (
 // that fills with time. It outlives connections, since what is sent again after
 // one was lost counts too.
 type pacer struct {
-	frame int // bytes of one sample of all channels; what is sent is a multiple
-	real  float64
+	frame int     // bytes of one sample of all channels; what is sent is a multiple
+	real  float64 // bytes a second of real time
 
 	rate, burst float64 // bytes a second, bytes; rate 0: no limit
 	tokens      float64
@@ -34,7 +34,7 @@ func newPacer(f *wire.Format) pacer {
 // sent in good time may arrive bunched together.
 func (p *pacer) hold(l wire.Limits, now time.Time) {
 	rate := max(l.AudioRate, 0) * p.real
-	burst := max(float64(l.AudioBurstMillis)/1000*p.real/2, float64(p.frame), p.real/100)
+	burst := max(float64(l.AudioBurstMillis)/1000*p.real/2, float64(p.frame))
 	if rate != 0 && p.rate == 0 {
 		p.tokens, p.at = burst, now
 	}

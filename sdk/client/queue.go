@@ -55,6 +55,8 @@ type queue struct {
 	cost  int // of all items, in bytes
 
 	written, acked int64  // audio; acked is also where what is kept begins
+	received       int64  // audio that the host was last known to have, acknowledged or not
+	receivedSeq    uint64 // likewise, of this session
 	shift          int64  // bytes written before what the host counts from
 	lost           int64  // acknowledged audio that a host lost when it died
 	lastSeq        uint64 // that was given to a transcript, in this session
@@ -180,9 +182,12 @@ func (q *queue) repeats() bool {
 // knows those that it has by their seq, and says so of those that it refused
 // while nobody listened. A finish is done when something after it has arrived;
 // otherwise it is sent again, which at worst finishes a conversation in which
-// nothing was said, and that is refused.
-func (q *queue) resume(r wire.Received) {
+// nothing was said, and that is refused. It reports whether the host has
+// received more than it was known to have.
+func (q *queue) resume(r wire.Received) (more bool) {
 	received := r.AudioBytes + q.shift
+	more = received > q.received || r.Seq > q.receivedSeq
+	q.received, q.receivedSeq = received, r.Seq
 	for n := range q.items {
 		i := &q.items[n]
 		i.sent = 0
@@ -199,11 +204,12 @@ func (q *queue) resume(r wire.Received) {
 		q.shift = q.acked - r.AudioBytes
 	}
 	q.next = 0
+	return more
 }
 
 // restart goes on in a new session, with what is not acknowledged.
 func (q *queue) restart() {
-	q.shift, q.lastSeq, q.next = q.acked, 0, 0
+	q.shift, q.lastSeq, q.next, q.receivedSeq = q.acked, 0, 0, 0
 	content := false
 	for n := range q.items {
 		i := &q.items[n]

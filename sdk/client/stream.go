@@ -52,12 +52,12 @@ type stream struct {
 	after   time.Duration    // that closing asked for
 	ended   error            // why reading has ended
 	begun   time.Time        // when ready came
-	moved   bool             // something was acknowledged
+	moved   bool             // something has arrived at the host
 }
 
 // stream connects and keeps the connection until it is over. It returns nil
 // when the host has closed it with 1000 after end; progress reports whether
-// something was acknowledged, or the stream lived for a while.
+// something has arrived since the one before, or the stream lived for a while.
 func (c *Client) stream(ctx context.Context) (progress bool, err error) {
 	conn, err := c.connect(ctx)
 	if err != nil {
@@ -353,7 +353,9 @@ func (st *stream) begin(m *wire.Ready) {
 	}
 	c.stats.Connections++
 	c.stats.Session = m.Session
-	c.queue.resume(m.Received)
+	if c.queue.resume(m.Received) {
+		st.moved = true // the stream before has brought something across
+	}
 	c.ready = m
 	c.tell()
 	st.ready <- m.Limits

@@ -125,12 +125,15 @@ func TestTheBackOffBeginsAnewAfterAStreamThatWorked(t *testing.T) {
 		p.say(&wire.Ack{})
 	}
 	breaks := func(p *peer) { p.start("s_1", wire.Received{}, wire.Limits{}) }
+	received := func(n int64) part { // what the one before has brought across
+		return func(p *peer) { p.start("s_1", wire.Received{AudioBytes: n}, wire.Limits{}) }
+	}
 	lives := func(p *peer) {
 		p.start("s_1", wire.Received{}, wire.Limits{})
 		<-time.After(10 * time.Second)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s := newScript(t, true, breaks, breaks, acks, breaks, lives, func(p *peer) {
+		s := newScript(t, true, breaks, breaks, acks, breaks, lives, breaks, received(2), received(2), received(2), received(4), func(p *peer) {
 			p.start("s_1", wire.Received{}, wire.Limits{})
 			p.end(wire.Ack{})
 		})
@@ -140,7 +143,7 @@ func TestTheBackOffBeginsAnewAfterAStreamThatWorked(t *testing.T) {
 			return nil
 		}
 		must(t, s.client().End(within(t)))
-		if got, want := text(attempts), "[1,2,1,2,1]"; got != want {
+		if got, want := text(attempts), "[1,2,1,2,1,2,1,2,3,1]"; got != want {
 			t.Errorf("attempts: got %s, want %s", got, want)
 		}
 	})
@@ -199,13 +202,13 @@ func TestAQuietStreamIsKeptAlive(t *testing.T) {
 
 func TestAHostThatFallsSilentIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var left time.Duration
+		left := make(chan time.Duration, 1)
 		s := newScript(t, true,
 			func(p *peer) {
 				p.start("s_1", wire.Received{}, wire.Limits{})
 				begun := time.Now()
 				p.next() // the connection's end
-				left = time.Since(begun)
+				left <- time.Since(begun)
 			},
 			func(p *peer) {
 				p.upgrade() // and never ready
@@ -221,7 +224,7 @@ func TestAHostThatFallsSilentIsLeft(t *testing.T) {
 		}
 		<-time.After(3 * time.Minute)
 		must(t, c.End(t.Context()))
-		if left != 90*time.Second {
+		if left := <-left; left != 90*time.Second {
 			t.Errorf("left after %v", left)
 		}
 		if got := c.Stats().Connections; got != 2 {

@@ -85,6 +85,14 @@ type App struct {
 	Capabilities []event.Capability `json:"capabilities"`
 }
 
+// Apps says that the user of a session that is open has other apps now, or
+// other versions of them: they were switched on or off, or the host was given
+// another configuration.
+type Apps struct {
+	Audio string `json:"audio"` // as in Ready
+	Apps  []App  `json:"apps"`  // that this user has now, all of them
+}
+
 // Received says what the host has taken of a session, so where the client goes
 // on from; a new one's is zero. It may let go of its copy only of what was
 // acknowledged, which Ack says.
@@ -146,7 +154,7 @@ type Gap struct {
 	Event    string `json:"event"`              // "audio", "transcript"
 	Bytes    int64  `json:"bytes,omitempty"`    // of audio, mono s16le
 	Segments int    `json:"segments,omitempty"` // of transcript
-	Reason   string `json:"reason"`             // "buffer_full", "queue_full", "mailbox_full", "breaker_open", "session_closed"
+	Reason   string `json:"reason"`             // "buffer_full", "queue_full", "mailbox_full", "breaker_open", "session_closed", "switched_off", "not_installed"
 }
 
 // Error says what was wrong with something the client sent, or of trouble in
@@ -180,6 +188,7 @@ func (*Finish) Type() string       { return "finish" }
 func (*End) Type() string          { return "end" }
 func (*Keepalive) Type() string    { return "keepalive" }
 func (*Ready) Type() string        { return "ready" }
+func (*Apps) Type() string         { return "apps" }
 func (*Ack) Type() string          { return "ack" }
 func (*Output) Type() string       { return "output" }
 func (*Conversation) Type() string { return "conversation" }
@@ -196,6 +205,8 @@ func newHostMessage(t string) Message {
 	switch t {
 	case "ready":
 		return new(Ready)
+	case "apps":
+		return new(Apps)
 	case "ack":
 		return new(Ack)
 	case "output":

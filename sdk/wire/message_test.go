@@ -32,6 +32,8 @@ var wireCases = []struct {
 		Apps:   []wire.App{{Name: "keywords", Version: "1.0.0", Capabilities: []event.Capability{"transcript", "notify"}}},
 		Limits: wire.Limits{MessageBytes: 1, OutputQueueBytes: 2, SegmentTextBytes: 3, SegmentsPerMessage: 4, SilenceMillis: 5, AudioRate: 1.5, AudioBurstMillis: 6, IdleMillis: 7, StreamsPerUser: 8, Sessions: 9}},
 		`{"type":"ready","session":"s_1","conversation":"c_1","audio":"discarded","apps":[{"name":"keywords","version":"1.0.0","capabilities":["transcript","notify"]}],"received":{"audio_bytes":0,"seq":0},"limits":{"message_bytes":1,"output_queue_bytes":2,"segment_text_bytes":3,"segments_per_message":4,"silence_ms":5,"audio_rate":1.5,"audio_burst_ms":6,"idle_ms":7,"streams_per_user":8,"sessions":9}}`},
+	{"apps", &wire.Apps{Audio: "buffered", Apps: []wire.App{{Name: "loudness", Version: "1.0.0", Capabilities: []event.Capability{"audio"}}}},
+		`{"type":"apps","audio":"buffered","apps":[{"name":"loudness","version":"1.0.0","capabilities":["audio"]}]}`},
 	{"ack", &wire.Ack{Seq: 7, AudioBytes: 3200}, `{"type":"ack","seq":7,"audio_bytes":3200}`},
 	{"output", &wire.Output{Output: event.Output{App: "keywords", Conversation: "c_1", Event: "transcript", Invocation: "i_1", Kind: "notification", Data: []byte(`{"text":"Budget"}`), At: time.Unix(0, 0).UTC()}},
 		`{"type":"output","app":"keywords","conversation":"c_1","event":"transcript","invocation":"i_1","kind":"notification","data":{"text":"Budget"},"at":"1970-01-01T00:00:00Z"}`},

@@ -1,0 +1,62 @@
+package streams
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// usage is what the system says of a process.
+type usage struct {
+	at  time.Time
+	cpu time.Duration
+	rss int64 // bytes
+	fds int
+}
+
+// usageOf reads what a process has used, from proc(5).
+func usageOf(pid int) (u usage, err error) {
+	u.at = time.Now()
+	if u.cpu, err = cpuOf(pid); err != nil {
+		return u, err
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return u, err
+	}
+	for line := range bytes.Lines(status) {
+		if rest, ok := strings.CutPrefix(string(line), "VmRSS:"); ok {
+			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			if err != nil {
+				return u, fmt.Errorf("VmRSS of %d: %w", pid, err)
+			}
+			u.rss = kb << 10
+		}
+	}
+	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	u.fds = len(fds)
+	return u, err
+}
+
+// cpuOf returns the CPU time that a process has used, to 10 ms.
+func cpuOf(pid int) (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// The command's name, in parentheses, may hold anything.
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	const utime, stime, ticks = 11, 12, 100 // less the two fields before; USER_HZ
+	if len(fields) <= stime {
+		return 0, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
+	}
+	u, err := strconv.ParseInt(fields[utime], 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	s, err := strconv.ParseInt(fields[stime], 10, 64)
+	return time.Duration(u+s) * time.Second / ticks, err
+}

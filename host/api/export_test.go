@@ -1,0 +1,7 @@
+package api
+
+// UserPath reads the path of a user's apps.
+var UserPath = userPath
+
+// ParseState reads the body of a choice.
+var ParseState = parseState
