@@ -205,6 +205,21 @@ func TestOldVersionsAndHTTP2AreNotSpoken(t *testing.T) {
 	}
 }
 
+func TestCertificatesForTheAuthorityThatAreNoneAreRefused(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(empty, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for ca, want := range map[string]string{empty: "has no certificate in PEM", empty + ".gone": "no such file"} {
+		_, err := certificates.New(certificates.Options{CacheDir: t.TempDir(), Config: config.TLS{ACME: config.ACME{
+			Domains: []string{"auricle.example.org"}, AcceptTerms: true, CA: ca,
+		}}})
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "tls.acme.ca") || !strings.Contains(err.Error(), ca) {
+			t.Errorf("got %v, want the key, the file and %q", err, want)
+		}
+	}
+}
+
 // An authority is asked where the configuration says, for names of its list
 // only; that it has no answer ends the handshake and nothing else. The rest of
 // the protocol is the library's.
