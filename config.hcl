@@ -67,7 +67,12 @@ tls {
 
     # The authority's directory, an https URL. Empty: Let's Encrypt's.
     # Default "".
-    # directory_url = ""
+    # directory = ""
+
+    # The certificates (PEM) that the directory's own are checked with, for an
+    # authority of your own, relative to this file's directory. Empty: the
+    # system's. Default "".
+    # ca = ""
 
     # Whether you accept the authority's terms of service. Without it there are
     # no certificates. true or false, default false.
@@ -123,9 +128,9 @@ stream {
   # Empty: pages of this machine may stream, and none may read. Default [].
   # origins = []
 
-  # How long a client may take for its TLS handshake, and then for the headers of
-  # a request.
-  # 100ms to 5m, default "10s".
+  # How long a client may take for its TLS handshake, and then for the head of a
+  # request.
+  # 1s to 5m, default "10s".
   # handshake_timeout = "10s"
 
   # How long a client may take to send its first message, "start".

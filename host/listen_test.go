@@ -121,6 +121,10 @@ func TestSlowHandshakesAreCut(t *testing.T) {
 	clear, _ := start(t, plain)
 	secret, _ := start(t, encrypted)
 
+	others := &http.Client{Timeout: patience, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: trusted}, DisableKeepAlives: true, // a handshake each
+	}}
+
 	// A record of a TLS client's hello that would be long enough.
 	hello := append([]byte{22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3}, make([]byte, 600)...)
 	request := []byte("GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", 600))
@@ -149,6 +153,17 @@ func TestSlowHandshakesAreCut(t *testing.T) {
 			}
 			defer conn.Close()
 			began := time.Now()
+			// Others are served meanwhile.
+			for _, url := range []string{"http://" + clear.Addr().String(), "https://" + secret.Addr().String()} {
+				resp, err := others.Get(url + "/readyz")
+				if err != nil {
+					t.Fatalf("while another is slow: %v", err)
+				}
+				resp.Body.Close()
+				if resp.StatusCode != http.StatusOK {
+					t.Errorf("while another is slow: %s", resp.Status)
+				}
+			}
 			cut := make(chan struct{})
 			go func() { // ends when the host cuts the connection, or the test closes it
 				defer close(cut)

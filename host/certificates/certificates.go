@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -49,12 +50,16 @@ func New(o Options) (*Source, error) {
 	// that reads streams knows no other.
 	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
 	if a := o.Config.ACME; len(a.Domains) > 0 {
+		asks, err := authorityClient(a.CA)
+		if err != nil {
+			return nil, err
+		}
 		m := &autocert.Manager{
 			Prompt:     func(string) bool { return a.AcceptTerms },
 			Cache:      autocert.DirCache(o.CacheDir),
 			HostPolicy: autocert.HostWhitelist(a.Domains...),
 			Email:      a.Email,
-			Client:     &acme.Client{DirectoryURL: a.DirectoryURL, UserAgent: "auricle"},
+			Client:     &acme.Client{DirectoryURL: a.DirectoryURL, HTTPClient: asks, UserAgent: "auricle"},
 		}
 		c.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			cert, err := m.GetCertificate(hello)
@@ -68,7 +73,7 @@ func New(o Options) (*Source, error) {
 	}
 	f := &files{cert: o.Config.Cert, key: o.Config.Key, log: o.Logger, now: time.Now}
 	f.failures = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "auricle_tls_reload_failures_total",
+		Name: "auricle_tls_reload_errors_total",
 		Help: "Changed certificate files that could not be used, so that the earlier certificate stayed.",
 	})
 	f.expires = prometheus.NewGauge(prometheus.GaugeOpts{
@@ -87,6 +92,27 @@ func New(o Options) (*Source, error) {
 	}
 	c.GetCertificate = f.get
 	return &Source{c}, nil
+}
+
+// authorityTimeout bounds one request to an ACME authority.
+const authorityTimeout = 30 * time.Second
+
+// authorityClient returns the client for an ACME authority whose own certificate
+// is checked with those in the file ca, or the system's where ca is empty.
+func authorityClient(ca string) (*http.Client, error) {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	if ca != "" {
+		pem, err := os.ReadFile(ca)
+		if err != nil {
+			return nil, fmt.Errorf("reading the certificates for the ACME authority (tls.acme.ca): %w", err)
+		}
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("reading the certificates for the ACME authority (tls.acme.ca): %s has no certificate in PEM", ca)
+		}
+		t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
+	return &http.Client{Transport: t, Timeout: authorityTimeout}, nil
 }
 
 // Config returns what a TLS listener needs: TLS 1.2 or later, HTTP/1.1.

@@ -103,9 +103,9 @@ func TestChangedFilesAreReadAgain(t *testing.T) {
 		c := s.Config()
 		failures := func(want string) {
 			t.Helper()
-			text := "# HELP auricle_tls_reload_failures_total Changed certificate files that could not be used, so that the earlier certificate stayed.\n" +
-				"# TYPE auricle_tls_reload_failures_total counter\nauricle_tls_reload_failures_total " + want + "\n"
-			if err := testutil.GatherAndCompare(metrics, strings.NewReader(text), "auricle_tls_reload_failures_total"); err != nil {
+			text := "# HELP auricle_tls_reload_errors_total Changed certificate files that could not be used, so that the earlier certificate stayed.\n" +
+				"# TYPE auricle_tls_reload_errors_total counter\nauricle_tls_reload_errors_total " + want + "\n"
+			if err := testutil.GatherAndCompare(metrics, strings.NewReader(text), "auricle_tls_reload_errors_total"); err != nil {
 				t.Error(err)
 			}
 		}
@@ -202,6 +202,21 @@ func TestOldVersionsAndHTTP2AreNotSpoken(t *testing.T) {
 	state, err := shake(t, s, &tls.Config{NextProtos: []string{"h2", "http/1.1"}})
 	if err != nil || state.NegotiatedProtocol != "http/1.1" || state.Version != tls.VersionTLS13 {
 		t.Errorf("spoke %q by version %x, %v", state.NegotiatedProtocol, state.Version, err)
+	}
+}
+
+func TestCertificatesForTheAuthorityThatAreNoneAreRefused(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(empty, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for ca, want := range map[string]string{empty: "has no certificate in PEM", empty + ".gone": "no such file"} {
+		_, err := certificates.New(certificates.Options{CacheDir: t.TempDir(), Config: config.TLS{ACME: config.ACME{
+			Domains: []string{"auricle.example.org"}, AcceptTerms: true, CA: ca,
+		}}})
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "tls.acme.ca") || !strings.Contains(err.Error(), ca) {
+			t.Errorf("got %v, want the key, the file and %q", err, want)
+		}
 	}
 }
 

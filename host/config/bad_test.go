@@ -75,7 +75,7 @@ var bad = []struct {
 		`3:33: tls.acme.domains: "127.0.0.1" is an address; certificates are for names; write a whole name in lower case, such as "auricle.example.org"`,
 		`3:46: tls.acme.domains: "Example.org" is not a domain; write a whole name in lower case, such as "auricle.example.org"`,
 		`4:21: tls.acme.email: "ann" is not an address; write one such as "ops@example.org"`,
-		`5:21: tls.acme.directory_url: "http://acme.example.org/dir" is not an https URL; write the authority's, such as "https://acme-v02.api.letsencrypt.org/directory"`,
+		`5:21: tls.acme.directory: "http://acme.example.org/dir" is not an https URL; write the authority's, such as "https://acme-v02.api.letsencrypt.org/directory"`,
 	}},
 	{"acme_terms", []string{ // nobody accepts them but the operator
 		`3:15: an ACME authority gives certificates to those only who accept its terms; read them, and set tls.acme.accept_terms = true`,

@@ -72,6 +72,7 @@ type ACME struct {
 	Domains      []string // names to have certificates for; none: no ACME
 	Email        string   // whom the authority may write to; empty: nobody
 	DirectoryURL string   // of the authority; empty: Let's Encrypt
+	CA           string   // path of the certificates (PEM) that the directory's are checked with; empty: the system's
 	AcceptTerms  bool     // whether the operator accepts the authority's terms
 }
 

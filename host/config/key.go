@@ -103,9 +103,13 @@ var keys = []Key{
 		Doc:  "Where the authority may write to; empty: nowhere.",
 		host: func(c *Config) any { return &c.TLS.ACME.Email },
 	}, {
-		Path: "tls.acme.directory_url", Kind: Text, Default: `""`,
+		Path: "tls.acme.directory", Kind: Text, Default: `""`,
 		Doc:  "The authority's directory, an https URL; empty: Let's Encrypt.",
 		host: func(c *Config) any { return &c.TLS.ACME.DirectoryURL },
+	}, {
+		Path: "tls.acme.ca", Kind: Path, Default: `""`,
+		Doc:  "Certificates (PEM) that the directory's own are checked with, for an authority of your own; empty: the system's. Relative to this file's directory.",
+		host: func(c *Config) any { return &c.TLS.ACME.CA },
 	}, {
 		Path: "tls.acme.accept_terms", Kind: Bool, Default: `false`,
 		Doc:  "Whether you accept the authority's terms of service. Without it there are no certificates.",
@@ -159,8 +163,8 @@ var keys = []Key{
 		Doc:  "Origins of web pages that may stream and, over HTTP, read conversations, such as \"https://app.example.com\": exact matches. Empty: pages of this machine may stream, and none may read.",
 		host: func(c *Config) any { return &c.Stream.Origins },
 	}, {
-		Path: "stream.handshake_timeout", Kind: Duration, Default: `"10s"`, Min: 100 * millisecond, Max: 5 * minute,
-		Doc:  "How long a client may take for its TLS handshake, and then for the headers of a request.",
+		Path: "stream.handshake_timeout", Kind: Duration, Default: `"10s"`, Min: second, Max: 5 * minute,
+		Doc:  "How long a client may take for its TLS handshake, and then for the head of a request.",
 		host: func(c *Config) any { return &c.Stream.HandshakeTimeout },
 	}, {
 		Path: "stream.start_timeout", Kind: Duration, Default: `"10s"`, Min: 100 * millisecond, Max: 5 * minute,

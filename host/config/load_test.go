@@ -72,7 +72,7 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 		Listen: "[::1]:0", Operators: config.Operators{Listen: "localhost:7443"},
 		TLS: config.TLS{ACME: config.ACME{
 			Domains: []string{"auricle.example.org", "a.example.org"}, Email: "ops@example.org",
-			DirectoryURL: "https://acme.example.org/directory", AcceptTerms: true,
+			DirectoryURL: "https://acme.example.org/directory", CA: "testdata/good/acme.pem", AcceptTerms: true,
 		}},
 		DataDir: "/var/lib/auricle", Drain: 0, LogLevel: "trace", LogJSON: true,
 		Pool:         config.Pool{Workers: 4, Queue: 1000, PerApp: 2},

@@ -19,7 +19,7 @@ func (d *decoder) tls(c *Config) {
 	}
 	a := t.ACME
 	if len(a.Domains) == 0 {
-		for path, set := range map[string]bool{"tls.acme.email": a.Email != "", "tls.acme.directory_url": a.DirectoryURL != "", "tls.acme.accept_terms": a.AcceptTerms} {
+		for path, set := range map[string]bool{"tls.acme.email": a.Email != "", "tls.acme.directory": a.DirectoryURL != "", "tls.acme.ca": a.CA != "", "tls.acme.accept_terms": a.AcceptTerms} {
 			if set {
 				d.warn(c.Pos[path], path+" has no effect without "+acmeDomains, "name the domains, or remove it")
 			}
@@ -39,7 +39,7 @@ func (d *decoder) tls(c *Config) {
 	}
 	if a.DirectoryURL != "" {
 		if u, err := url.Parse(a.DirectoryURL); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-			d.fault(c.Pos["tls.acme.directory_url"], fmt.Sprintf("tls.acme.directory_url: %s is not an https URL", quote(a.DirectoryURL)),
+			d.fault(c.Pos["tls.acme.directory"], fmt.Sprintf("tls.acme.directory: %s is not an https URL", quote(a.DirectoryURL)),
 				`write the authority's, such as "https://acme-v02.api.letsencrypt.org/directory"`)
 		}
 	}

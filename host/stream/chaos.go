@@ -251,6 +251,8 @@ func (s *Server) chaosLast(code wire.CloseCode) wire.Message {
 		return closing(wire.CodeSlowReader, "that of a client that does not read")
 	case wire.CloseIdle:
 		return closing(wire.CodeIdle, "that of a client that says nothing")
+	case wire.CloseExpired:
+		return closing(wire.CodeTokenExpired, "that of a client whose credentials have expired")
 	case wire.CloseNoPong:
 		return closing(wire.CodeNoPong, "that of a client that answers no ping")
 	case wire.CloseInternal:
@@ -258,7 +260,7 @@ func (s *Server) chaosLast(code wire.CloseCode) wire.Message {
 	case wire.CloseBadMessage:
 		return failing(wire.CodeBadMessage, "that of a client that broke the protocol")
 	case wire.CloseUnauthorised:
-		return failing("unauthorised", "that of a client whose credentials are not valid any more")
+		return failing(wire.CodeUnauthorised, "that of a client whose credentials are not valid any more")
 	case wire.CloseNeverStarted:
 		return failing(wire.CodeNeverStarted, "that of a client that sent no start")
 	case wire.CloseUnsupportedAudio:

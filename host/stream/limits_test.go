@@ -1,12 +1,14 @@
 package stream_test
 
 import (
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
 
+	"github.com/auricle-dev/auricle/host/auth"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/sdk/event"
@@ -165,4 +167,42 @@ func TestAHostThatIsFullOfSessionsAsksToComeBack(t *testing.T) {
 	if c, ok := last.(*wire.Closing); code != 1013 || !ok || c.Code != "host_full" || c.RetryAfterMillis <= 0 {
 		t.Errorf("closed with %d after %+v", code, last)
 	}
+}
+
+// everybody takes each request for one user's.
+type everybody struct{ auth.Identity }
+
+func (e everybody) StreamRequest(*http.Request) (auth.Identity, error) { return e.Identity, nil }
+func (everybody) Refuse(f *auth.Refusal) *auth.Refusal                 { return f }
+
+func TestAStreamEndsWithItsCredentialsToTheNanosecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		r := newRig(t, rigOptions{pipe: true, config: config.Stream{PingInterval: time.Hour, PongTimeout: 2 * time.Hour},
+			auth: everybody{auth.Identity{UID: "ada", Scopes: auth.Scopes, Expires: begin.Add(2 * time.Minute)}}})
+		w, _ := r.start()
+		code, last := w.closed()
+		if c, ok := last.(*wire.Closing); code != 4011 || !ok || c.Code != "token_expired" {
+			t.Errorf("closed with %d after %+v", code, last)
+		}
+		if got := time.Since(begin); got != 2*time.Minute {
+			t.Errorf("closed after %v, want 2 min", got)
+		}
+	})
+}
+
+func TestAUserWithFarTooManyStreamsIsRefusedBeforeTheUpgrade(t *testing.T) {
+	r := newRig(t, rigOptions{conversation: conversation.Options{MaxPerUser: 1}, auth: everybody{auth.Identity{UID: "ada", Scopes: auth.Scopes}}})
+	_, ready := r.start()
+	w := r.dial() // may resume, for all that is known yet
+	_, resp, err := r.dialer.Dial(r.url, nil)
+	if err == nil || resp == nil || resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") == "" {
+		t.Fatalf("got %v, %v; want 429 with Retry-After", resp, err)
+	}
+	checkRefusal(t, resp, "too_many_streams", "2 streams")
+	if n := r.metric("auricle_stream_refused_handshakes_total", "code", "too_many_streams"); n != 1 {
+		t.Errorf("%v counted", n)
+	}
+	w.send(&wire.Start{Session: ready.Session, Audio: pcm16k})
+	read[*wire.Ready](w)
 }

@@ -16,6 +16,7 @@ type metrics struct {
 	received    prometheus.Counter
 	queuedBytes prometheus.Gauge
 	refused     *prometheus.CounterVec
+	handshakes  *prometheus.CounterVec // that were refused
 }
 
 // newMetrics registers with r, which may be nil.
@@ -48,6 +49,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Messages from clients that were refused, by the error's code.",
 		}, []string{"code"}),
 	}
+	m.handshakes = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "auricle_stream_refused_handshakes_total",
+		Help: "Requests for a stream that were refused before the upgrade, by the error's code.",
+	}, []string{"code"})
 	for _, t := range append([]string{"audio"}, wire.ClientTypes...) {
 		m.messages[t] = messages.WithLabelValues(t)
 	}

@@ -38,6 +38,7 @@ type rig struct {
 type rigOptions struct {
 	config       config.Stream
 	conversation conversation.Options
+	auth         stream.Authenticator // nil: everyone may stream
 	wantsAudio   bool
 	pipe         bool         // in-memory connections, for synctest bubbles
 	store        *memoryStore // nil: a new one
@@ -51,7 +52,7 @@ func newRig(t testing.TB, o rigOptions) *rig {
 	}
 	o.conversation.Store, o.conversation.Dispatch, o.conversation.Jobs = r.store, echo{o.wantsAudio, r.flooded}, promptJobs{}
 	r.sessions = conversation.New(o.conversation)
-	r.server = stream.New(stream.Options{Config: o.config, Sessions: r.sessions, Registerer: r.metrics, Chaos: o.chaos})
+	r.server = stream.New(stream.Options{Config: o.config, Auth: o.auth, Sessions: r.sessions, Registerer: r.metrics, Chaos: o.chaos})
 	var h interface{ Close() error }
 	if o.pipe {
 		l := newPipeListener()

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/auricle-dev/auricle/host/auth"
 	"github.com/auricle-dev/auricle/host/clock"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/conversation"
@@ -22,8 +23,9 @@ import (
 // Options configure a Server.
 type Options struct {
 	// Config's zero values mean: messages of 1 MiB, an output queue of 1 MiB,
-	// start within 10 s, a ping every 20 s, a pong within 40 s, a message within
-	// 5 min, audio however fast. How many streams there may be, Sessions says.
+	// a handshake and start within 10 s each, a ping every 20 s, a pong within
+	// 40 s, a message within 5 min, audio however fast. How many streams there may
+	// be, Sessions says.
 	Config   config.Stream
 	Sessions *conversation.Sessions
 	Auth     Authenticator // nil: everyone may stream as any user
@@ -57,7 +59,8 @@ type Server struct {
 	cut      bool       // and does not wait for clients any longer
 	shaking  int        // handshakes
 	streams  map[*stream]struct{}
-	streamed chan struct{} // holds at most one signal: a stream or a handshake ended
+	users    map[string]int // streams of each user that credentials fix; "" is all others
+	streamed chan struct{}  // holds at most one signal: a stream or a handshake ended
 }
 
 // New returns a Server that is ready to serve.
@@ -68,6 +71,9 @@ func New(o Options) *Server {
 	}
 	if c.OutputQueueBytes <= 0 {
 		c.OutputQueueBytes = 1 << 20
+	}
+	if c.HandshakeTimeout <= 0 {
+		c.HandshakeTimeout = 10 * time.Second
 	}
 	if c.StartTimeout <= 0 {
 		c.StartTimeout = 10 * time.Second
@@ -97,7 +103,7 @@ func New(o Options) *Server {
 		clock:   clock.New(),
 		began:   time.Now(),
 		upgrader: websocket.Upgrader{
-			HandshakeTimeout:  writeTimeout,
+			HandshakeTimeout:  c.HandshakeTimeout,
 			EnableCompression: c.Compression,
 			ReadBufferSize:    readBufferBytes,
 			WriteBufferSize:   4096,
@@ -110,6 +116,7 @@ func New(o Options) *Server {
 		},
 		buffers:  sync.Pool{New: func() any { b := make([]byte, 4096); return &b }},
 		streams:  make(map[*stream]struct{}),
+		users:    make(map[string]int),
 		streamed: make(chan struct{}, 1),
 	}
 }
@@ -117,31 +124,21 @@ func New(o Options) *Server {
 // ServeHTTP makes the request a stream and returns; the stream lives on. A
 // request that does not become one is answered with a status and a JSON body.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f := s.admit()
-	if f != nil {
-		f.write(w)
-		return
-	}
-	if f := refuseRequest(r, s.o.Config.Origins); f != nil {
-		s.shaken()
-		f.write(w)
+	if f := s.admit(); f != nil {
+		s.refuse(w, f)
 		return
 	}
 	chaos := s.o.Chaos.stream()
-	if f := chaos.refuse(); f != nil {
-		s.shaken()
-		f.write(w)
-		return
-	}
-	identity, f := s.identify(w.Header(), r)
+	identity, f := s.check(w, r, chaos)
 	if f != nil {
 		s.shaken()
-		f.write(w)
+		s.refuse(w, f)
 		return
 	}
 	conn, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		s.shaken()
+		s.metrics.handshakes.WithLabelValues("bad_handshake").Inc()
 		s.log.Debug("refused a handshake", "remote", r.RemoteAddr, "error", err)
 		return
 	}
@@ -153,6 +150,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	s.shaking-- // from here on it counts as a stream, and never as both
 	s.streams[st] = struct{}{}
+	s.users[identity.UID]++
 	s.metrics.open.Inc()
 	if s.closing {
 		st.shutdown()
@@ -161,6 +159,42 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		conn.Close()
 	}
 	go st.run() // ends when the stream closes, at last with forget; Shutdown waits for that
+}
+
+// check says who asks for a stream, and why there is to be none.
+func (s *Server) check(w http.ResponseWriter, r *http.Request, chaos *streamChaos) (auth.Identity, *refusal) {
+	if f := refuseRequest(r, s.o.Config.Origins); f != nil {
+		return auth.Identity{}, f
+	}
+	if f := chaos.refuse(); f != nil {
+		return auth.Identity{}, f
+	}
+	identity, f := s.identify(w.Header(), r)
+	if f != nil {
+		return identity, f
+	}
+	return identity, s.refuseUser(identity.UID)
+}
+
+// refuseUser refuses a stream of a user that the credentials fix, where the user
+// has twice as many as allowed. Each may be one that resumes another whose
+// connection is dead, which is not known before start; so up to there, start
+// decides.
+func (s *Server) refuseUser(uid string) *refusal {
+	most := s.o.Sessions.MaxPerUser()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if uid == "" || most == 0 || s.users[uid] < 2*most {
+		return nil
+	}
+	return &refusal{status: http.StatusTooManyRequests, code: wire.CodeTooManyStreams, retryAfter: 10 * time.Second,
+		message: fmt.Sprintf("the user has %d streams, and may have %d; close some, and connect again in a while", s.users[uid], most)}
+}
+
+// refuse answers with a refusal, and counts it.
+func (s *Server) refuse(w http.ResponseWriter, f *refusal) {
+	s.metrics.handshakes.WithLabelValues(f.code).Inc()
+	f.write(w)
 }
 
 // admit counts a handshake, or refuses it while the host can't take one.
@@ -192,6 +226,11 @@ func (s *Server) forget(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.streams, st)
+	if uid := st.identity.UID; s.users[uid] > 1 {
+		s.users[uid]--
+	} else {
+		delete(s.users, uid)
+	}
 	s.metrics.open.Dec()
 	s.signal()
 }

@@ -20,6 +20,7 @@ type watch struct {
 	startBy time.Time  // start must have come; zero once it has
 	pongBy  time.Time  // a pong must have come; zero before start
 	pingAt  time.Time
+	authBy  time.Time // the credentials expire; zero: never
 	closeBy time.Time // the client must have closed too; zero before the host's close is written
 }
 
@@ -31,7 +32,10 @@ func (st *stream) beginWatch(now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.startBy, w.pingAt = now.Add(c.StartTimeout), now.Add(c.PingInterval)
-	w.set(w.startBy, w.pingAt)
+	if e := st.identity.Expires; !e.IsZero() {
+		w.authBy = now.Add(time.Until(e)) // by the monotonic clock from here on
+	}
+	w.set(w.startBy, w.pingAt, w.authBy)
 }
 
 // started notes that start has come.
@@ -109,9 +113,13 @@ func (st *stream) onAlarm() {
 		st.out.close(wire.CloseIdle, &wire.Closing{Code: wire.CodeIdle, Message: fmt.Sprintf("no message came within %v (limits.idle_ms); send keepalive while there is nothing else to send, and connect again when there is", c.IdleTimeout)})
 		return
 	}
+	if due(w.authBy) {
+		st.out.close(wire.CloseExpired, &wire.Closing{Code: wire.CodeTokenExpired, Message: "the credentials of this stream have expired; connect again with new ones, and resume"})
+		return
+	}
 	if due(w.pingAt) {
 		st.out.ping()
 		w.pingAt = w.pingAt.Add(c.PingInterval)
 	}
-	w.set(w.startBy, w.pongBy, idleBy, w.pingAt)
+	w.set(w.startBy, w.pongBy, idleBy, w.pingAt, w.authBy)
 }

@@ -33,6 +33,7 @@ const (
 	CodeShuttingDown = "shutting_down" // the host stops, or hands over to another
 	CodeSlowReader   = "slow_reader"   // messages were not read fast enough
 	CodeNoPong       = "no_pong"       // pings were not answered
+	CodeTokenExpired = "token_expired" // the credentials with which the stream was opened
 	CodeIdle         = "idle"          // no message came for too long
 	CodeHostFull     = "host_full"     // it has as many sessions as it may
 )

@@ -103,7 +103,8 @@ tls {
   acme {
     domains       = ["auricle.example.org", "a.example.org"]
     email         = "ops@example.org"
-    directory_url = "https://acme.example.org/directory"
+    directory     = "https://acme.example.org/directory"
+    ca            = "acme.pem"
     accept_terms  = true
   }
 }
