@@ -32,11 +32,15 @@ type conn struct {
 }
 
 // upgrade connects, from an address of its own for each few thousand: a pair of
-// addresses has only so many ports.
-func upgrade(ctx context.Context, address string, i int) (*net.TCPConn, *bufio.Reader, error) {
+// addresses has only so many ports. narrow offers little room for what the host
+// sends.
+func upgrade(ctx context.Context, address string, i int, narrow bool) (*net.TCPConn, *bufio.Reader, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	var dialer net.Dialer
+	if narrow {
+		dialer.Control = narrowly
+	}
 	if host, _, _ := strings.Cut(address, ":"); host == "127.0.0.1" && i >= 10_000 {
 		dialer.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+i/10_000))}
 	}
@@ -81,7 +85,7 @@ func upgrade(ctx context.Context, address string, i int) (*net.TCPConn, *bufio.R
 // connect opens the i-th stream of a group, and resumes a session if one is
 // named.
 func (g *group) connect(ctx context.Context, i int, session string) (*conn, error) {
-	tcp, r, err := upgrade(ctx, g.o.Address, i)
+	tcp, r, err := upgrade(ctx, g.o.Address, i, g.o.Mute)
 	if err != nil {
 		return nil, err
 	}
@@ -96,11 +100,6 @@ func (g *group) connect(ctx context.Context, i int, session string) (*conn, erro
 // start begins a session, and waits until it has.
 func (c *conn) start(i int) error {
 	g := c.group
-	if g.o.Mute {
-		if err := c.c.SetReadBuffer(2048); err != nil {
-			return err
-		}
-	}
 	if g.o.Bare {
 		return nil
 	}

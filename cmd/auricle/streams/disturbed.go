@@ -44,7 +44,7 @@ const (
 	hungStreams    = 50
 	hungMillis     = 100
 	slowReaders    = 100
-	slowMillis     = 50
+	slowMillis     = 20
 	slowFill       = 10 * time.Second // until what the host sends them has nowhere to go
 	stormStreams   = 1000
 )

@@ -19,7 +19,7 @@ func Floor(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	upgrader := websocket.Upgrader{ReadBufferSize: 1024, WriteBufferSize: 1024, WriteBufferPool: new(sync.Pool)}
+	upgrader := websocket.Upgrader{ReadBufferSize: 4096, WriteBufferSize: 1024, WriteBufferPool: new(sync.Pool)}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
