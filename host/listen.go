@@ -96,7 +96,7 @@ func (h *Host) certify(c config.Config, metrics prometheus.Registerer) (err erro
 }
 
 // newServers puts the stream and the HTTP API behind the two servers.
-func (h *Host) newServers(c config.Config, metrics prometheus.Gatherer) {
+func (h *Host) newServers(c config.Config, metrics *prometheus.Registry) {
 	var reload func(context.Context) (ReloadReport, error)
 	if h.reloads.read != nil {
 		reload = h.Reload
@@ -126,6 +126,9 @@ func (h *Host) newServers(c config.Config, metrics prometheus.Gatherer) {
 	mux.Handle("/", api.ForPages(origins.List(c.Stream.Origins), api.Authorise(h.auth, all)))
 	h.clients = h.newServer(c, h.guard(h.listener, api.ForClients(mux)))
 	h.operates = h.newServer(c, h.guard(h.operator, api.Authorise(h.auth, api.ForOperators(all))))
+	unasked := newUnasked(metrics)
+	unasked.watch(h.clients, "clients")
+	unasked.watch(h.operates, "operators")
 }
 
 // newServer returns a server with a handler. It bounds what a client

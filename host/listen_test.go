@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/auricle-dev/auricle/host"
 	"github.com/auricle-dev/auricle/host/config"
 )
 
@@ -132,65 +134,82 @@ func TestSlowHandshakesAreCut(t *testing.T) {
 	tcp := func(addr net.Addr) func() (net.Conn, error) {
 		return func() (net.Conn, error) { return net.Dial("tcp", addr.String()) }
 	}
-	for name, row := range map[string]struct {
-		dial func() (net.Conn, error)
-		says []byte
-	}{
-		"silence":                           {tcp(clear.Addr()), nil},
-		"silence to operators":              {tcp(clear.OperatorsAddr()), nil},
-		"headers byte by byte":              {tcp(clear.Addr()), request},
-		"headers byte by byte to operators": {tcp(clear.OperatorsAddr()), request},
-		"silence, where TLS is spoken":      {tcp(secret.Addr()), nil},
-		"a hello byte by byte":              {tcp(secret.Addr()), hello},
-		"headers byte by byte, after TLS": {func() (net.Conn, error) {
-			return tls.Dial("tcp", secret.Addr().String(), &tls.Config{RootCAs: trusted})
-		}, request},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			conn, err := row.dial()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			began := time.Now()
-			// Others are served meanwhile.
-			for _, url := range []string{"http://" + clear.Addr().String(), "https://" + secret.Addr().String()} {
-				resp, err := others.Get(url + "/readyz")
+	t.Run("each", func(t *testing.T) { // ends when all have
+		for name, row := range map[string]struct {
+			dial func() (net.Conn, error)
+			says []byte
+		}{
+			"silence":                           {tcp(clear.Addr()), nil},
+			"silence to operators":              {tcp(clear.OperatorsAddr()), nil},
+			"headers byte by byte":              {tcp(clear.Addr()), request},
+			"headers byte by byte to operators": {tcp(clear.OperatorsAddr()), request},
+			"silence, where TLS is spoken":      {tcp(secret.Addr()), nil},
+			"a hello byte by byte":              {tcp(secret.Addr()), hello},
+			"headers byte by byte, after TLS": {func() (net.Conn, error) {
+				return tls.Dial("tcp", secret.Addr().String(), &tls.Config{RootCAs: trusted})
+			}, request},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				conn, err := row.dial()
 				if err != nil {
-					t.Fatalf("while another is slow: %v", err)
+					t.Fatal(err)
 				}
-				resp.Body.Close()
-				if resp.StatusCode != http.StatusOK {
-					t.Errorf("while another is slow: %s", resp.Status)
-				}
-			}
-			cut := make(chan struct{})
-			go func() { // ends when the host cuts the connection, or the test closes it
-				defer close(cut)
-				io.Copy(io.Discard, conn)
-			}()
-			ticks := time.NewTicker(bound / 50) // the client's slowness, not a wait
-			defer ticks.Stop()
-			late := time.After(patience / 3) // well before any other of the server's bounds, of which 30 s is the next
-			for i := 0; ; i++ {
-				select {
-				case <-cut:
-					if took := time.Since(began); took < bound/2 {
-						t.Errorf("cut after %v already, of %v", took, bound)
+				defer conn.Close()
+				began := time.Now()
+				// Others are served meanwhile.
+				for _, url := range []string{"http://" + clear.Addr().String(), "https://" + secret.Addr().String()} {
+					resp, err := others.Get(url + "/readyz")
+					if err != nil {
+						t.Fatalf("while another is slow: %v", err)
 					}
-					return
-				case <-late:
-					conn.Close()
-					<-cut
-					t.Fatal("never cut")
-				case <-ticks.C:
-					if i < len(row.says) {
-						_, _ = conn.Write(row.says[i : i+1]) // it may be cut
+					resp.Body.Close()
+					if resp.StatusCode != http.StatusOK {
+						t.Errorf("while another is slow: %s", resp.Status)
 					}
 				}
+				cut := make(chan struct{})
+				go func() { // ends when the host cuts the connection, or the test closes it
+					defer close(cut)
+					io.Copy(io.Discard, conn)
+				}()
+				ticks := time.NewTicker(bound / 50) // the client's slowness, not a wait
+				defer ticks.Stop()
+				late := time.After(patience / 3) // well before any other of the server's bounds, of which 30 s is the next
+				for i := 0; ; i++ {
+					select {
+					case <-cut:
+						if took := time.Since(began); took < bound/2 {
+							t.Errorf("cut after %v already, of %v", took, bound)
+						}
+						return
+					case <-late:
+						conn.Close()
+						<-cut
+						t.Fatal("never cut")
+					case <-ticks.C:
+						if i < len(row.says) {
+							_, _ = conn.Write(row.says[i : i+1]) // it may be cut
+						}
+					}
+				}
+			})
+		}
+	})
+	for _, want := range []struct {
+		h        *host.Host
+		listener string
+		cut      int
+	}{{clear, "clients", 2}, {clear, "operators", 2}, {secret, "clients", 3}} {
+		line := fmt.Sprintf("auricle_connections_without_request_total{listener=%q} %d\n", want.listener, want.cut)
+		for end := time.Now().Add(patience); ; { // a client sees the cut a little earlier than it is counted
+			if _, page := get(t, want.h, "/metrics"); strings.Contains(string(page), line) {
+				break
 			}
-		})
+			if time.Now().After(end) {
+				t.Fatalf("metrics lack %s", line)
+			}
+		}
 	}
 }
 
