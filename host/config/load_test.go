@@ -99,8 +99,8 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 			},
 			Tokens: config.AuthTokens{TTL: 30 * time.Second, PerUser: 2, Most: 1000},
 			Static: []config.AuthToken{
-				{Name: "backend", SHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Scopes: []string{"stream", "operate"}, Pos: at(127, 3)},
-				{Name: "ana", SHA256: "0086d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", UID: "ana@example.org", Scopes: []string{"read"}, Pos: at(132, 3)},
+				{Name: "backend", SHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Scopes: []string{"stream", "operate"}, Pos: at(128, 3)},
+				{Name: "ana", SHA256: "0086d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", UID: "ana@example.org", Scopes: []string{"read"}, Pos: at(133, 3)},
 			},
 		},
 		Apps: []config.App{{
