@@ -15,9 +15,14 @@ const (
 	collectEvery = 5 * time.Second
 	heapRoom     = 16 << 20 // bytes
 	maxGCPercent = 100
+
+	// What is free but not given back to the system: where it is more than that
+	// for a while, as after thousands of clients have connected at once, it is
+	// given back. Go does that by itself, but takes minutes.
+	heapFree = 48 << 20 // bytes
 )
 
-// boundGarbage keeps the heap close to what is live, until ctx ends. A host with
+// boundGarbage keeps the process's memory close to what is live, until ctx ends. A host with
 // thousands of quiet streams has much that is live and makes little garbage:
 // Go's default would have it take twice the memory, to save next to no time. With
 // GOGC or GOMEMLIMIT set the operator has chosen, and it does nothing.
@@ -29,7 +34,7 @@ func boundGarbage(ctx context.Context) {
 	}
 	tick := time.NewTicker(collectEvery)
 	defer tick.Stop()
-	percent, before := maxGCPercent, heapBytes().allocated
+	percent, before, wasFree := maxGCPercent, heapBytes().allocated, false
 	for {
 		select {
 		case <-tick.C:
@@ -43,6 +48,12 @@ func boundGarbage(ctx context.Context) {
 			percent = p
 			debug.SetGCPercent(p)
 		}
+		isFree := heap.free > heapFree
+		if isFree && wasFree {
+			debug.FreeOSMemory()
+			isFree = false
+		}
+		wasFree = isFree
 	}
 }
 
@@ -55,10 +66,11 @@ func gcPercent(live, allocated uint64) int {
 type heapSize struct {
 	live      uint64 // bytes that the last collection found, stacks included
 	allocated uint64 // bytes since the process began
+	free      uint64 // bytes that the system has not got back
 }
 
 func heapBytes() heapSize {
-	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
 	metrics.Read(s)
 	value := func(i int) uint64 {
 		if s[i].Value.Kind() != metrics.KindUint64 {
@@ -66,5 +78,5 @@ func heapBytes() heapSize {
 		}
 		return s[i].Value.Uint64()
 	}
-	return heapSize{live: value(0) + value(1), allocated: value(2)}
+	return heapSize{live: value(0) + value(1), allocated: value(2), free: value(3)}
 }

@@ -140,7 +140,11 @@ func (b *bench) costOf(ctx context.Context, s *server, group string) (c cost, er
 	}
 	c.cores = used.cpu.Seconds() / a.TookSeconds
 	c.all = used.cpu.Seconds() / float64(max(a.Frames, 1)) * framesPerHour
-	c.rss = float64(used.rss-empty.rss) / float64(a.Streams)
+	held, err := b.resident(ctx, s)
+	if err != nil {
+		return c, err
+	}
+	c.rss = float64(held.rss-empty.rss) / float64(a.Streams)
 	c.late = a.LateP99
 	if !bare {
 		now, err := s.scrape(ctx)

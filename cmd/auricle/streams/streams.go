@@ -154,6 +154,27 @@ func (b *bench) doubt(format string, args ...any) {
 	b.say("%s", what)
 }
 
+// resident returns what a server holds once that falls no more: what came and
+// went while its streams were opened is given back by and by. It waits Settle at
+// most.
+func (b *bench) resident(ctx context.Context, s *server) (usage, error) {
+	const falls = 20 * time.Second // without another low, it is the last
+	until, lowAt := time.Now().Add(b.o.Settle), time.Now()
+	low, err := usageOf(s.cmd.Process.Pid)
+	for err == nil && time.Now().Before(until) && time.Since(lowAt) < falls && ctx.Err() == nil {
+		pause(ctx, 500*time.Millisecond)
+		var now usage
+		if now, err = usageOf(s.cmd.Process.Pid); err == nil && now.rss < low.rss-low.rss/100 {
+			low, lowAt = now, time.Now()
+		}
+	}
+	if err != nil {
+		return low, errors.Join(err, s.died())
+	}
+	now, err := usageOf(s.cmd.Process.Pid)
+	return now, errors.Join(err, ctx.Err())
+}
+
 // settled waits until what a server resides in has been steady for a while,
 // for as long as bound or Options.Settle at most, and returns what it uses then.
 func (b *bench) settled(ctx context.Context, s *server, bound time.Duration) (usage, error) {
