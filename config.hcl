@@ -37,9 +37,9 @@ data_dir = "data"
 
 # Where operators connect.
 operators {
-  # host:port: metrics, apps, jobs, recordings, reload, cluster and profiles are
-  # served here only. Only a loopback address, as for listen. Port 0 takes a free
-  # port.
+  # host:port: metrics, apps, users' apps, jobs, recordings, reload, cluster and
+  # profiles are served here only. Without an auth block only a loopback address:
+  # anyone who can reach it may operate this host. Port 0 takes a free port.
   # Default "127.0.0.1:7081".
   # listen = "127.0.0.1:7081"
 }

@@ -65,7 +65,7 @@ func TestOperatorsHaveAListenerOfTheirOwn(t *testing.T) {
 		"/healthz": {200, 200}, "/readyz": {200, 200},
 		"/v1/conversations?uid=ada": {200, 404}, "/v1/stream": {426, 404},
 		"/metrics": {404, 200}, "/v1/apps": {404, 200}, "/v1/jobs": {404, 200}, "/v1/replays": {404, 200},
-		"/v1/cluster": {404, 200}, "/debug/pprof/": {404, 200}, "/debug/pprof/goroutine?debug=1": {404, 200},
+		"/v1/cluster": {404, 200}, "/v1/users/ada/apps": {404, 200}, "/debug/pprof/": {404, 200}, "/debug/pprof/goroutine?debug=1": {404, 200},
 	} {
 		for i, addr := range []net.Addr{h.Addr(), h.OperatorsAddr()} {
 			resp, err := http.Get("http://" + addr.String() + path)

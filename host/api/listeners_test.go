@@ -29,6 +29,7 @@ func TestEachListenerServesItsOwnPathsOnly(t *testing.T) {
 		{"/v1/jobs", refused, served, "operators' listener", ""},
 		{"/v1/jobs/drop", refused, served, "operators' listener", ""},
 		{"/v1/jobs/a/c_1", refused, served, "operators' listener", ""},
+		{"/v1/users/ada/apps", refused, served, "operators' listener", ""},
 		{"/v1/replays/i_1", refused, served, "operators' listener", ""},
 		{"/v1/reload", refused, served, "operators' listener", ""},
 		{"/v1/cluster", refused, served, "operators' listener", ""},

@@ -84,7 +84,7 @@ var keys = []Key{
 		host: func(c *Config) any { return &c.Listen },
 	}, {
 		Path: operatorsListen, Kind: Address, Default: `"127.0.0.1:7081"`,
-		Doc:  "Where operators connect, host:port: metrics, apps, jobs, recordings, reload, cluster and profiles are served here only. Only a loopback address, as for listen. Port 0 takes a free one.",
+		Doc:  "Where operators connect, host:port: metrics, apps, users' apps, jobs, recordings, reload, cluster and profiles are served here only. Without an auth block only a loopback address: anyone who can reach it may operate this host. Port 0 takes a free one.",
 		host: func(c *Config) any { return &c.Operators.Listen },
 	}, {
 		Path: "tls.cert", Kind: Path, Default: `""`,
