@@ -51,7 +51,12 @@ func newDemoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c.TLS = config.TLS{} // it talks to itself
+			c.TLS, c.Auth = config.TLS{}, config.Auth{} // it talks to itself, and to nobody else
+			for _, address := range []*string{&c.Listen, &c.Operators.Listen} {
+				if !config.Loopback(*address) {
+					*address = "127.0.0.1:0"
+				}
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
 			d := demo{demoOptions: o, cfg: c, out: cmd.OutOrStdout(), log: hclog.New(&hclog.LoggerOptions{

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -11,14 +12,17 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/MicahParks/jwkset"
@@ -398,6 +402,60 @@ func TestAnIssuerThatIsDownSlowOrEndlessIsBounded(t *testing.T) {
 		})
 	}
 	close(stop)
+}
+
+// answers is an issuer's endpoint without a network, so that a bubble's time is
+// false for it too.
+type answers func() (status int, body []byte)
+
+func (f answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	status, body := f()
+	return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
+}
+
+func TestKeysOutliveAnIssuerThatFailsAndGoWhenItTakesThemOut(t *testing.T) {
+	var only struct{ Keys []map[string]any }
+	if err := json.Unmarshal(keys().set, &only); err != nil {
+		t.Fatal(err)
+	}
+	only.Keys = slices.DeleteFunc(only.Keys, func(k map[string]any) bool { return k["kid"] != "ec" })
+	withoutEd, err := json.Marshal(map[string]any{"keys": only.Keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var now atomic.Pointer[answers]
+		set := func(status int, body []byte) {
+			f := answers(func() (int, []byte) { return status, body })
+			now.Store(&f)
+		}
+		set(200, keys().set)
+		a, err := auth.New(auth.Options{
+			Config: config.Auth{JWT: config.AuthJWT{
+				Issuer: issuer, Audience: audience, Algorithms: []string{"ES256", "EdDSA"}, JWKSURL: "https://issuer.example/jwks", Scopes: []string{"stream"},
+			}},
+			Client: &http.Client{Transport: answers(func() (int, []byte) { return (*now.Load())() })},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		check := func(when, want string) {
+			t.Helper()
+			synctest.Wait()
+			token := sign(t, jwt.SigningMethodEdDSA, "ed", keys().ed, good(nil))
+			if _, err := a.Check(t.Context(), token); code(t, err) != want {
+				t.Errorf("%s: got %v, want %q", when, err, want)
+			}
+		}
+		check("at first", "")
+		set(503, nil)
+		time.Sleep(3 * time.Hour)
+		check("while the issuer is down", "")
+		set(200, withoutEd)
+		time.Sleep(time.Hour)
+		check("after the key was taken out", auth.CodeKey)
+	})
 }
 
 func TestRulesAreReplacedAtOnce(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,8 +52,9 @@ type Server struct {
 	clock    *clock.Clock // of every stream
 	began    time.Time
 	upgrader websocket.Upgrader
-	buffers  sync.Pool    // *[]byte, for messages while they are read
-	leaving  atomic.Int64 // streams that were open when Shutdown was called
+	buffers  sync.Pool     // *[]byte, for messages while they are read
+	turns    chan struct{} // held by handshakes and starts while they are worked on; see takeTurn
+	leaving  atomic.Int64  // streams that were open when Shutdown was called
 
 	mu       sync.Mutex // guards what follows
 	closing  bool       // Shutdown was called
@@ -114,6 +116,7 @@ func New(o Options) *Server {
 				(&refusal{status: status, code: "bad_handshake", message: reason.Error()}).write(w)
 			},
 		},
+		turns:    make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
 		buffers:  sync.Pool{New: func() any { b := make([]byte, 4096); return &b }},
 		streams:  make(map[*stream]struct{}),
 		users:    make(map[string]int),
@@ -128,6 +131,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, f)
 		return
 	}
+	if !s.takeTurn(r.Context()) {
+		s.shaken() // the client has left
+		return
+	}
+	defer s.giveTurn()
 	chaos := s.o.Chaos.stream()
 	identity, f := s.check(w, r, chaos)
 	if f != nil {
@@ -160,6 +168,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	go st.run() // ends when the stream closes, at last with forget; Shutdown waits for that
 }
+
+// takeTurn waits until few others begin a stream, and reports false when ctx ends
+// first. When thousands of clients come at once, each of the goroutines that an
+// acknowledgement goes through would otherwise wait behind all of theirs.
+func (s *Server) takeTurn(ctx context.Context) bool {
+	select {
+	case s.turns <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *Server) giveTurn() { <-s.turns }
 
 // check says who asks for a stream, and why there is to be none.
 func (s *Server) check(w http.ResponseWriter, r *http.Request, chaos *streamChaos) (auth.Identity, *refusal) {

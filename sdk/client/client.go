@@ -19,7 +19,7 @@ import (
 // Options say to which host, as whom, and what.
 type Options struct {
 	URL string // of the host's stream, for example wss://host.example/v1/stream
-	UID string // whose audio it is
+	UID string // whose audio it is; may be empty where the token says whose it is
 
 	// Token is asked for a bearer token before each handshake, so that one that
 	// expires can be renewed. nil sends none. An error is a failed attempt.

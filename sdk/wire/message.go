@@ -17,7 +17,7 @@ type Message interface {
 
 // Start is a client's first message, once: what it is going to send.
 type Start struct {
-	UID      string            `json:"uid"`                // 1 to 128 printable ASCII characters without spaces
+	UID      string            `json:"uid,omitempty"`      // 1 to 128 printable ASCII characters without spaces; may be left out where the credentials say whose they are
 	Audio    *Format           `json:"audio,omitempty"`    // nil: transcripts only
 	Session  string            `json:"session,omitempty"`  // to resume; left out begins a new one
 	Language string            `json:"language,omitempty"` // BCP 47; at most 64 bytes

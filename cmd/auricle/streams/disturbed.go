@@ -59,6 +59,11 @@ func (b *bench) disturbed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// From a process of their own, so that what is measured of the healthy ones is
+	// not how busy their own process is with the others.
+	if b.disturber, err = b.startLoad(); err != nil {
+		return errors.Join(err, host.stop())
+	}
 	d := &Disturbed{Streams: healthy}
 	fill := min(slowFill, 2*b.o.Window)
 	measure := func() (err error) {
@@ -84,7 +89,7 @@ func (b *bench) disturbed(ctx context.Context) error {
 		b.say("disturbed: %d healthy streams beside %d that all connect again at once", healthy, storm)
 		var took []float64
 		d.Storm, err = b.beside(ctx, host, order{Group: "storm", N: storm, Audio: true}, 0, func() error {
-			a, err := b.load.do(ctx, order{Do: "storm", Group: "storm"})
+			a, err := b.disturber.do(ctx, order{Do: "storm", Group: "storm"})
 			took = append(took, a.TookSeconds)
 			return err
 		})
@@ -97,7 +102,7 @@ func (b *bench) disturbed(ctx context.Context) error {
 		_, err = b.load.do(ctx, order{Do: "close", Group: "healthy", How: endReset})
 		return err
 	}
-	return errors.Join(measure(), host.stop())
+	return errors.Join(measure(), b.disturber.stop(), host.stop())
 }
 
 // hungAppConfig installs an app that never returns, for the first n users of
@@ -126,7 +131,7 @@ func (b *bench) beside(ctx context.Context, host *server, disturbing order, fill
 		if err != nil {
 			return r, err
 		}
-		if _, err := b.load.do(ctx, disturbing); err != nil {
+		if _, err := b.disturber.do(ctx, disturbing); err != nil {
 			return r, err
 		}
 		pause(ctx, fill)
@@ -137,12 +142,12 @@ func (b *bench) beside(ctx context.Context, host *server, disturbing order, fill
 		if err != nil {
 			return r, err
 		}
-		a, err := b.load.do(ctx, order{Do: "figures", Group: disturbing.Group})
+		a, err := b.disturber.do(ctx, order{Do: "figures", Group: disturbing.Group})
 		if err != nil {
 			return r, err
 		}
 		r.Closed += a.Broken
-		if _, err := b.load.do(ctx, order{Do: "close", Group: disturbing.Group, How: endReset}); err != nil {
+		if _, err := b.disturber.do(ctx, order{Do: "close", Group: disturbing.Group, How: endReset}); err != nil {
 			return r, err
 		}
 		r.QuietP99, r.DisturbedP99, late = append(r.QuietP99, quiet.AckP99), append(r.DisturbedP99, loud.AckP99), append(late, loud.LateP99)

@@ -67,11 +67,12 @@ type Report struct {
 
 // bench is one run.
 type bench struct {
-	o        Options
-	dir      string
-	load     *loader
-	children []*child
-	report   Report
+	o         Options
+	dir       string
+	load      *loader
+	disturber *loader // of the streams that disturb
+	children  []*child
+	report    Report
 }
 
 const (
