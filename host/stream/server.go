@@ -153,6 +153,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	st := newStream(s, conn)
 	st.chaos = chaos
 	st.identity = identity
+	st.beginWatch(time.Now()) // before anybody can close it
 
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -68,8 +68,6 @@ func (st *stream) run() {
 	defer st.server.forget(st)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	st.beginWatch(time.Now())
-
 	read := func() {
 		defer st.rescue("reading")
 		st.read(ctx)
