@@ -35,7 +35,7 @@ type Beside struct {
 }
 
 func (b Beside) ratio() float64 {
-	return figures.Median(b.DisturbedP99) / figures.Median(b.QuietP99)
+	return over(figures.Median(b.DisturbedP99), figures.Median(b.QuietP99))
 }
 
 const (

@@ -71,7 +71,7 @@ func (b *bench) noAudioApp(ctx context.Context) error {
 	}
 	var ratios []float64
 	for i, h := range hosts {
-		ratios = append(ratios, h.all/floors[i].all)
+		ratios = append(ratios, over(h.all, floors[i].all))
 	}
 	few := b.few()
 	b.report.Floor = &Floored{
@@ -79,7 +79,7 @@ func (b *bench) noAudioApp(ctx context.Context) error {
 		RSSPerStream: median(floors, func(c cost) float64 { return c.rss }),
 		Cores:        median(floors, func(c cost) float64 { return c.cores }), LateP99Millis: median(floors, func(c cost) float64 { return c.late }),
 	}
-	flatness := func(c cost) float64 { return c.all / c.few }
+	flatness := func(c cost) float64 { return over(c.all, c.few) }
 	b.report.NoAudioApp = &NoAudioApp{
 		Streams: b.o.Streams, CPURatio: figures.Median(ratios), CPUPerStreamHour: median(hosts, func(c cost) float64 { return c.all }),
 		RSSPerStream: median(hosts, func(c cost) float64 { return c.rss }), Flatness: median(hosts, flatness), FewStreams: few,
@@ -87,6 +87,15 @@ func (b *bench) noAudioApp(ctx context.Context) error {
 		Cores: median(hosts, func(c cost) float64 { return c.cores }), LateP99Millis: median(hosts, func(c cost) float64 { return c.late }),
 	}
 	return nil
+}
+
+// over returns a/b, 0 where b is nothing: of few streams for a short time the
+// system may count none.
+func over(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
 }
 
 // few is how many streams those among many are compared with.
