@@ -458,13 +458,17 @@ func TestAudioAppComesAndGoesDuringAStream(t *testing.T) {
 		said++
 		c.say(said, "word")
 		await[*wire.Ack](c)
-		_, metrics := get(t, o.Host, "/metrics")
 		for _, want := range []string{
 			fmt.Sprintf("\nauricle_audio_buffered_bytes %d\n", buffered),
 			fmt.Sprintf("\nauricle_audio_discarded_bytes_total %d\n", discarded),
 		} {
-			if !strings.Contains(string(metrics), want) {
-				t.Errorf("/metrics lacks %q", strings.TrimSpace(want))
+			for end := time.Now().Add(patience); ; { // the app takes a second of audio in several pieces
+				if _, metrics := get(t, o.Host, "/metrics"); strings.Contains(string(metrics), want) {
+					break
+				}
+				if time.Now().After(end) {
+					t.Fatalf("/metrics lacks %q", strings.TrimSpace(want))
+				}
 			}
 		}
 	}
