@@ -54,10 +54,7 @@ func (st *stream) text(ctx context.Context, b []byte) {
 		st.fail(wire.CloseBadMessage, wire.CodeAlreadyStarted, "this stream has started already; open another stream for another session", &wire.Ref{Type: "start"})
 		return
 	case isStart:
-		if st.server.takeTurn(ctx) {
-			defer st.server.giveTurn()
-			st.start(ctx, start)
-		}
+		st.start(ctx, start)
 		return
 	case st.session == nil:
 		st.fail(wire.CloseBadMessage, wire.CodeNotStarted, m.Type()+" came before start; send start first", &wire.Ref{Type: m.Type()})

@@ -53,7 +53,7 @@ type Server struct {
 	began    time.Time
 	upgrader websocket.Upgrader
 	buffers  sync.Pool     // *[]byte, for messages while they are read
-	turns    chan struct{} // held by handshakes and starts while they are worked on; see takeTurn
+	turns    chan struct{} // held by upgrades; see takeTurn
 	leaving  atomic.Int64  // streams that were open when Shutdown was called
 
 	mu       sync.Mutex // guards what follows
@@ -131,11 +131,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, f)
 		return
 	}
-	if !s.takeTurn(r.Context()) {
-		s.shaken() // the client has left
-		return
-	}
-	defer s.giveTurn()
 	chaos := s.o.Chaos.stream()
 	identity, f := s.check(w, r, chaos)
 	if f != nil {
@@ -143,6 +138,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, f)
 		return
 	}
+	if !s.takeTurn(r.Context()) {
+		s.shaken() // the client has left
+		return
+	}
+	defer s.giveTurn()
 	conn, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		s.shaken()
@@ -170,9 +170,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	go st.run() // ends when the stream closes, at last with forget; Shutdown waits for that
 }
 
-// takeTurn waits until few others begin a stream, and reports false when ctx ends
+// takeTurn waits until few others are upgraded, and reports false when ctx ends
 // first. When thousands of clients come at once, each of the goroutines that an
-// acknowledgement goes through would otherwise wait behind all of theirs.
+// acknowledgement goes through would otherwise wait behind all of theirs. Nothing that waits for somebody else, as
+// an issuer's keys or the store, may hold a turn: all would wait with it.
 func (s *Server) takeTurn(ctx context.Context) bool {
 	select {
 	case s.turns <- struct{}{}:

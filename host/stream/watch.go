@@ -112,8 +112,7 @@ func (st *stream) onAlarm() {
 	case due(idleBy):
 		st.out.close(wire.CloseIdle, &wire.Closing{Code: wire.CodeIdle, Message: fmt.Sprintf("no message came within %v (limits.idle_ms); send keepalive while there is nothing else to send, and connect again when there is", c.IdleTimeout)})
 		return
-	}
-	if due(w.authBy) {
+	case due(w.authBy):
 		st.out.close(wire.CloseExpired, &wire.Closing{Code: wire.CodeTokenExpired, Message: "the credentials of this stream have expired; connect again with new ones, and resume"})
 		return
 	}
