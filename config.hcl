@@ -342,8 +342,8 @@ app "keywords" {
   # pinned.
   # sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
-  # What the app may receive ("audio", "transcript", "conversation") and do
-  # ("notify"). It gets what it asks for and is granted here, nothing else.
+  # What the app may receive ("audio", "transcript", "conversation", "tools") and
+  # do ("notify", "http", "storage"). It gets what it asks for and is granted here, nothing else.
   # `build/auricle app inspect FILE` says what it asks for, and why.
   # Default []: nothing.
   grant = ["transcript", "notify"]

@@ -50,26 +50,31 @@ func (c *Context) Emit(v any) error {
 // ago, and ErrBadText when text is too short or too long; test with errors.Is.
 // An app may go on after any of them.
 func (c *Context) Notify(text string) error {
-	return c.call(event.Request{Op: event.OpNotify, Text: text})
+	_, _, err := c.call(event.Request{Op: event.OpNotify, Text: text}, nil)
+	return err
 }
 
-// call asks for one effect.
-func (c *Context) call(r event.Request) error {
+// call asks the host to act, and returns its answer and the bytes behind it.
+// The error is an *Error when the host refused.
+func (c *Context) call(r event.Request, body []byte) (event.Response, []byte, error) {
+	var resp event.Response
+	r.Bytes = len(body)
 	b, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("%s: %w", r.Op, err)
+		return resp, nil, fmt.Errorf("%s: %w", r.Op, err)
 	}
-	var resp event.Response
-	if err := json.Unmarshal(c.host.call(b), &resp); err != nil {
-		return fmt.Errorf("%s: reading the host's answer: %w", r.Op, err)
+	answer := c.host.call(append(b, body...))
+	dec := json.NewDecoder(bytes.NewReader(answer))
+	if err := dec.Decode(&resp); err != nil {
+		return resp, nil, fmt.Errorf("%s: reading the host's answer: %w", r.Op, err)
 	}
 	switch {
 	case resp.OK:
-		return nil
+		return resp, answer[dec.InputOffset():], nil
 	case resp.Error == nil:
-		return fmt.Errorf("%s: the host refused without a reason", r.Op)
+		return resp, nil, fmt.Errorf("%s: the host refused without a reason", r.Op)
 	}
-	return &Error{Op: r.Op, Code: resp.Error.Code, Message: resp.Error.Message}
+	return resp, nil, &Error{Op: r.Op, Code: resp.Error.Code, Message: resp.Error.Message}
 }
 
 // Settings decodes the operator's settings into v, a pointer to a struct. What

@@ -1,6 +1,8 @@
 package apps
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -69,68 +71,97 @@ func (g *guest) add(k event.OutputKind, data json.RawMessage) error {
 }
 
 // call answers a request of the module's to act, in result. The answer is
-// recorded, or replayed, by answer; what it grants is an effect. An error ends
-// the invocation.
-func (g *guest) call(b []byte, answer func(name string, live func() ([]byte, error)) ([]byte, error)) error {
-	var r event.Request
-	bad := decodeStrict(b, &r)
-	told, err := answer(hostModule+"."+importCall, func() ([]byte, error) {
+// recorded, or replayed, by c; what it grants is an effect. An error ends the
+// invocation.
+func (g *guest) call(c asker, b []byte) error {
+	r, body, bad := decodeRequest(b)
+	told, err := c.Answer(hostModule+"."+importCall, func() ([]byte, error) {
 		if bad != nil {
-			return json.Marshal(refused(event.CodeBadRequest, "the request: %v", bad))
+			return encodeResponse(refused(event.CodeBadRequest, "the request: %v", bad), nil)
 		}
-		return json.Marshal(g.request(r, time.Now()))
+		resp, out, err := g.request(c.Context(), r, body, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		return encodeResponse(resp, out)
 	})
 	if err != nil {
 		return err
 	}
 	g.result = told
-	var granted struct {
-		OK bool `json:"ok"`
-	}
-	if err := json.Unmarshal(told, &granted); err != nil {
+	var granted event.Response
+	if err := json.NewDecoder(bytes.NewReader(told)).Decode(&granted); err != nil {
 		return fmt.Errorf("the answer: %w", err)
 	}
-	if bad == nil && granted.OK && r.Op == event.OpNotify {
-		return g.notify(r.Text)
+	if bad == nil && granted.OK {
+		return g.granted(r, body)
 	}
 	return nil
 }
 
-// request decides on a request.
-func (g *guest) request(r event.Request, now time.Time) event.Response {
+// asker is a *plugins.Call, as far as requests need one.
+type asker interface {
+	Context() context.Context
+	Answer(name string, live func() ([]byte, error)) ([]byte, error)
+}
+
+// decodeRequest reads a request and the bytes that follow it, which are a view
+// of b.
+func decodeRequest(b []byte) (r event.Request, body []byte, err error) {
+	head, rest := splitJSON(b)
+	if err := decodeStrict(head, &r); err != nil {
+		return r, nil, err
+	}
+	if r.Bytes == 0 {
+		rest = bytes.TrimLeft(rest, " \t\r\n")
+	}
+	if len(rest) != r.Bytes {
+		return r, nil, fmt.Errorf("%d bytes follow the JSON, and it says %d", len(rest), r.Bytes)
+	}
+	return r, rest, nil
+}
+
+// splitJSON parts b behind its first JSON value; where there is none within
+// event.MaxRequestBytes all is head.
+func splitJSON(b []byte) (head, rest []byte) {
+	dec := json.NewDecoder(bytes.NewReader(b[:min(len(b), event.MaxRequestBytes)]))
+	var value json.RawMessage
+	if err := dec.Decode(&value); err != nil {
+		return b, nil
+	}
+	at := dec.InputOffset()
+	return b[:at], b[at:]
+}
+
+// encodeResponse returns the bytes that result_read gives.
+func encodeResponse(r event.Response, body []byte) ([]byte, error) {
+	r.Bytes = len(body)
+	head, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	return append(head, body...), nil
+}
+
+// request decides on a request, and does what can't wait for the invocation's
+// end. An error ends the invocation.
+func (g *guest) request(ctx context.Context, r event.Request, body []byte, now time.Time) (event.Response, []byte, error) {
 	switch r.Op {
 	case event.OpNotify:
-		return g.allow(r.Text, now)
+		return g.allow(r.Text, now), nil, nil
 	case "":
-		return refused(event.CodeBadRequest, `the request names no "op"`)
+		return refused(event.CodeBadRequest, `the request names no "op"`), nil, nil
 	}
-	return refused(event.CodeUnknownOp, "this host has no op %q (it has: %s)", printable(clip(r.Op, 80)), event.OpNotify)
+	return refused(event.CodeUnknownOp, "this host has no op %q (it has: %s)", printable(clip(r.Op, 80)), event.OpNotify), nil, nil
 }
 
-// allow decides on a notification. White space around the text is taken off
-// before its characters are counted.
-func (g *guest) allow(text string, now time.Time) event.Response {
-	if !g.app.Holds(event.CapNotify) {
-		return refused(event.CodeNotGranted, "the operator did not grant %s", event.CapNotify)
-	}
-	if n := len([]rune(strings.TrimSpace(text))); n < event.NotifyMinChars || n > event.NotifyMaxChars {
-		return refused(event.CodeBadText, "a notification has %d to %d characters, this one %d", event.NotifyMinChars, event.NotifyMaxChars, n)
-	}
-	if g.notified || g.app.slots != nil && !g.app.slots.reserve(g.uid, now) {
-		return refused(event.CodeRateLimited, "at most one notification in %v for an app and user", notifyEvery)
-	}
-	g.notified = true
-	return event.Response{OK: true}
-}
-
-// notify sends the user a notification that was allowed, when the invocation
+// granted notes what a request that was answered ok is to do when the invocation
 // ends ok.
-func (g *guest) notify(text string) error {
-	data, err := json.Marshal(map[string]string{"text": strings.TrimSpace(text)})
-	if err != nil {
-		return err
+func (g *guest) granted(r event.Request, body []byte) error {
+	if r.Op == event.OpNotify {
+		return g.notify(r.Text)
 	}
-	return plugins.Fail(plugins.AppError, g.add(event.OutputNotification, data))
+	return nil
 }
 
 func refused(code, format string, args ...any) event.Response {

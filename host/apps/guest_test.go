@@ -154,3 +154,6 @@ func outputs(inv apps.Invocation) []string {
 	}
 	return out
 }
+
+// grantable is what allCaps asks for.
+var grantable = []event.Capability{event.CapAudio, event.CapTranscript, event.CapConversation, event.CapNotify}

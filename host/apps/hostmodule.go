@@ -30,8 +30,9 @@ var levels = []string{"trace", "debug", "info", "warn", "error"}
 //	error_write(ptr, len)         the app's error text; the last one wins; cut at 8 KiB
 //	log(level, ptr, len)          level 0 trace, 1 debug, 2 info, 3 warn, 4 error; cut at 8 KiB an invocation
 //	emit(ptr, len) i32            JSON for the user, at most 64 KiB; returns 0
-//	call(ptr, len) i32            asks the host to act, by an event.Request of at most 64 KiB; returns the size of
-//	                              the event.Response, which result_read gives
+//	call(ptr, len) i32            asks the host to act, by an event.Request of at most 64 KiB and up to 1 MiB of
+//	                              bytes behind it; returns the size of the answer, which result_read gives: an
+//	                              event.Response and the bytes behind it
 //
 // A call at the wrong time, or with more than is allowed, ends the invocation
 // as app_error; a pointer outside of the memory ends it as trap.
@@ -165,11 +166,25 @@ func emit(c *plugins.Call, g *guest, stack []uint64) error {
 }
 
 func call(c *plugins.Call, g *guest, stack []uint64) error {
-	b, err := readJSON(c, "a request", stack, maxEffectBytes)
+	ptr, n := uint32(stack[0]), uint32(stack[1])
+	if n > event.MaxRequestBytes+event.MaxBodyBytes {
+		return fail("a request of %d bytes, at most %d are taken, and %d behind it", n, event.MaxRequestBytes, event.MaxBodyBytes)
+	}
+	b, err := c.Read(ptr, n)
 	if err != nil {
 		return err
 	}
-	if err := g.call(b, c.Answer); err != nil {
+	head, rest := splitJSON(b)
+	if len(head) > event.MaxRequestBytes {
+		return fail("a request of %d bytes, at most %d are taken, and %d behind it", len(head), event.MaxRequestBytes, event.MaxBodyBytes)
+	}
+	if len(rest) > event.MaxBodyBytes {
+		return fail("%d bytes behind a request, at most %d are taken", len(rest), event.MaxBodyBytes)
+	}
+	if err := c.Charge(uint64(len(head)) * jsonFuel); err != nil {
+		return err
+	}
+	if err := g.call(c, b); err != nil {
 		return err
 	}
 	stack[0] = uint64(len(g.result))

@@ -268,7 +268,7 @@ func TestRequestsAreAnswered(t *testing.T) {
 }
 
 func TestNotificationsAreKeptApart(t *testing.T) {
-	a := load(t, app(t, "notes", guestFile(t, "script", allCaps), event.Capabilities...))
+	a := load(t, app(t, "notes", guestFile(t, "script", allCaps), grantable...))
 	notify := func(uid string, end int64) (sent bool, answer string) {
 		s := new(script).with(opCall, `{"op":"notify","text":"hello"}`).do(opResult, scratch, 1000).do(opEmitLast, scratch).do(opReturn, end)
 		inv, err := a.Invoke(t.Context(), apps.Event{Kind: event.KindTranscript, UID: uid, Payload: s.payload()})
@@ -319,7 +319,7 @@ func TestInvokeRefusesWhatCanNotBeJudged(t *testing.T) {
 
 func TestLimitsAreTheOperatorsElseTheManifestsElseTheDefaults(t *testing.T) {
 	suggests := strings.Replace(allCaps, `"events"`, `"limits": {"fuel": 7000, "wall_ms": 100}, "events"`, 1)
-	own := app(t, "notes", guestFile(t, "script", suggests), event.Capabilities...)
+	own := app(t, "notes", guestFile(t, "script", suggests), grantable...)
 	own.Limits.Fuel = 9000
 	for _, c := range []struct {
 		name  string

@@ -42,7 +42,7 @@ var badManifests = []struct{ name, manifest, want string }{
 	{"no events", `{"name":"a","version":"1","events":{}}`, "never be called"},
 	{"short piece", `{"name":"a","version":"1","events":{"audio":{"every_ms":99}}}`, "every_ms is 99"},
 	{"long piece", `{"name":"a","version":"1","events":{"audio":{"every_ms":10001}}}`, "every_ms is 10001"},
-	{"unknown capability", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"fly","reason":"x"}]}`, `capabilities[0]: unknown capability "fly" (known: audio, transcript, conversation, notify)`},
+	{"unknown capability", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"fly","reason":"x"}]}`, `capabilities[0]: unknown capability "fly" (known: audio, transcript, conversation, tools, notify, http, storage)`},
 	{"capability twice", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"notify","reason":"x"},{"name":"notify","reason":"x"}]}`, "notify is there twice"},
 	{"capability without its event", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"audio","reason":"x"}]}`, "events does not name it"},
 	{"no reason", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"notify","reason":""}]}`, "reason is missing"},

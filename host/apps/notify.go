@@ -1,8 +1,13 @@
 package apps
 
 import (
+	"encoding/json"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/auricle-dev/auricle/plugins"
+	"github.com/auricle-dev/auricle/sdk/event"
 )
 
 // notifyEvery is how far apart two notifications of one app to one user are at
@@ -68,4 +73,30 @@ func (n *notifySlots) settle(uid string, now time.Time, sent bool) {
 		return
 	}
 	n.users[uid] = s
+}
+
+// allow decides on a notification. White space around the text is taken off
+// before its characters are counted.
+func (g *guest) allow(text string, now time.Time) event.Response {
+	if !g.app.Holds(event.CapNotify) {
+		return refused(event.CodeNotGranted, "the operator did not grant %s", event.CapNotify)
+	}
+	if n := len([]rune(strings.TrimSpace(text))); n < event.NotifyMinChars || n > event.NotifyMaxChars {
+		return refused(event.CodeBadText, "a notification has %d to %d characters, this one %d", event.NotifyMinChars, event.NotifyMaxChars, n)
+	}
+	if g.notified || g.app.slots != nil && !g.app.slots.reserve(g.uid, now) {
+		return refused(event.CodeRateLimited, "at most one notification in %v for an app and user", notifyEvery)
+	}
+	g.notified = true
+	return event.Response{OK: true}
+}
+
+// notify sends the user a notification that was allowed, when the invocation
+// ends ok.
+func (g *guest) notify(text string) error {
+	data, err := json.Marshal(map[string]string{"text": strings.TrimSpace(text)})
+	if err != nil {
+		return err
+	}
+	return plugins.Fail(plugins.AppError, g.add(event.OutputNotification, data))
 }

@@ -300,10 +300,10 @@ func (greedy) Keep(*apps.Recording) bool       { return true }
 
 func TestAppsOfANewConfigurationAreRecordedToo(t *testing.T) {
 	wasm := guestFile(t, "script", allCaps)
-	one := app(t, "one", wasm, event.Capabilities...)
+	one := app(t, "one", wasm, grantable...)
 	s, kept := loadSet(t, one), new(shelf)
 	s.KeepRecordings(kept)
-	change, problems := s.Plan(t.Context(), theEngine(t), []config.App{one, app(t, "two", wasm, event.Capabilities...)})
+	change, problems := s.Plan(t.Context(), theEngine(t), []config.App{one, app(t, "two", wasm, grantable...)})
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

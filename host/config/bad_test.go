@@ -139,8 +139,8 @@ var bad = []struct {
 		`3:37: app "a": grant: "transcript" is there twice; remove one of the two`,
 	}},
 	{"grant_unknown", []string{ // one that is nearly right, one that no host knows
-		`5:5: app "a": grant: unknown capability "notfy"; did you mean notify? (known: audio, transcript, conversation, notify)`,
-		`6:5: app "a": grant: unknown capability "camera"; remove it (known: audio, transcript, conversation, notify)`,
+		`5:5: app "a": grant: unknown capability "notfy"; did you mean notify? (known: audio, transcript, conversation, tools, notify, http, storage)`,
+		`6:5: app "a": grant: unknown capability "camera"; remove it (known: audio, transcript, conversation, tools, notify, http, storage)`,
 	}},
 	{"key_as_block", []string{ // settings is an object: the equals sign is missing
 		`4:3: app "a": settings is a key, not a block; write it with an equals sign, such as settings = { words = ["budget"] }`,
@@ -210,7 +210,7 @@ var bad = []struct {
 		`4:14: the value ends here, but the line goes on; put each key on a line of its own, and quotes around text, durations and sizes, such as "250ms" or "32MiB"`,
 		`7:13: pool.workers: 0 is below the least, 1; set 1 to 4096 invocations`,
 		`8:3: unknown key "queues" in block pool; did you mean queue? (known: workers, queue, per_app)`,
-		`12:26: app "keywords": grant: unknown capability "notfy"; did you mean notify? (known: audio, transcript, conversation, notify)`,
+		`12:26: app "keywords": grant: unknown capability "notfy"; did you mean notify? (known: audio, transcript, conversation, tools, notify, http, storage)`,
 		`15:12: app "keywords": limits.fuel: expected a whole number such as 50e6, got "50e6"; write it without quotes, unit or fraction`,
 		`16:15: the value ends here, but the line goes on; put each key on a line of its own, and quotes around text, durations and sizes, such as "250ms" or "32MiB"`,
 		`22:12: app "minutes": sha256: expected 64 hexadecimal digits, got "9f86", which has 4 characters; write what sha256sum prints for the module, or leave the key out to pin nothing`,

@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,14 +73,16 @@ func TestAudioInRealTimeIsNeverTooFast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, rigOptions{pipe: true, config: config.Stream{AudioRate: 1, AudioBurst: time.Second}})
 		w, _ := r.start()
-		go func() {
+		var talk sync.WaitGroup
+		talk.Go(func() { // waited for below
 			for range 6000 { // ten minutes
 				w.audio(3200)
 				time.Sleep(100 * time.Millisecond)
 			}
-		}()
+		})
 		for read[*wire.Ack](w).AudioBytes < 6000*3200 {
 		}
+		talk.Wait()
 	})
 }
 

@@ -53,19 +53,22 @@ const (
 	CapAudio        Capability = "audio"        // receive audio events
 	CapTranscript   Capability = "transcript"   // receive transcript events
 	CapConversation Capability = "conversation" // receive completed conversations
+	CapTools        Capability = "tools"        // be called as a tool, by a chat or an agent
 	CapNotify       Capability = "notify"       // send the user notifications
+	CapHTTP         Capability = "http"         // call web services
+	CapStorage      Capability = "storage"      // keep values for each user
 )
 
 // Capabilities lists every capability this host knows, receiving ones first.
-var Capabilities = []Capability{CapAudio, CapTranscript, CapConversation, CapNotify}
+var Capabilities = []Capability{CapAudio, CapTranscript, CapConversation, CapTools, CapNotify, CapHTTP, CapStorage}
 
 // Receives reports whether c is one by which an app receives events.
 func (c Capability) Receives() bool {
-	return c == CapAudio || c == CapTranscript || c == CapConversation
+	return c == CapAudio || c == CapTranscript || c == CapConversation || c == CapTools
 }
 
 // Acts reports whether c is one by which an app acts through the host.
-func (c Capability) Acts() bool { return c == CapNotify }
+func (c Capability) Acts() bool { return c == CapNotify || c == CapHTTP || c == CapStorage }
 
 // Segment is a piece of transcript.
 type Segment struct {
@@ -143,12 +146,20 @@ type Output struct {
 	At           time.Time       `json:"at"`
 }
 
-// Request is what a module passes to the call import. Op selects the effect
-// and with it the capability; the other fields belong to one op each.
+// Request is what a module passes to the call import: this as JSON, and right
+// behind it Bytes raw bytes. Op selects the effect and with it the capability;
+// the other fields belong to one op each.
 type Request struct {
-	Op   string `json:"op"`
-	Text string `json:"text,omitempty"` // notify
+	Op    string `json:"op"`
+	Text  string `json:"text,omitempty"`  // notify
+	Bytes int    `json:"bytes,omitempty"` // how many bytes follow the JSON
 }
+
+// The bounds of a Request and of a Response.
+const (
+	MaxRequestBytes = 64 << 10 // of the JSON
+	MaxBodyBytes    = 1 << 20  // of what follows it
+)
 
 // OpNotify sends the user a notification; capability notify. Text is
 // NotifyMinChars to NotifyMaxChars Unicode characters.
@@ -160,10 +171,12 @@ const (
 	NotifyMaxChars = 150
 )
 
-// Response answers a Request; a module reads it with result_read.
+// Response answers a Request; a module reads it with result_read: this as JSON,
+// and right behind it Bytes raw bytes.
 type Response struct {
 	OK    bool           `json:"ok"`
 	Error *ResponseError `json:"error,omitempty"`
+	Bytes int            `json:"bytes,omitempty"` // how many bytes follow the JSON
 }
 
 // ResponseError says why a request was refused.
