@@ -150,9 +150,14 @@ type Output struct {
 // behind it Bytes raw bytes. Op selects the effect and with it the capability;
 // the other fields belong to one op each.
 type Request struct {
-	Op    string `json:"op"`
-	Text  string `json:"text,omitempty"`  // notify
-	Bytes int    `json:"bytes,omitempty"` // how many bytes follow the JSON
+	Op     string `json:"op"`
+	Text   string `json:"text,omitempty"`   // notify
+	Key    string `json:"key,omitempty"`    // storage_get, storage_put, storage_delete, storage_add
+	Delta  int64  `json:"delta,omitempty"`  // storage_add: what is added, or taken off
+	Prefix string `json:"prefix,omitempty"` // storage_list: what the keys begin with; empty is all
+	After  string `json:"after,omitempty"`  // storage_list: only keys that come after this one
+	Limit  int    `json:"limit,omitempty"`  // storage_list: how many at most; 0 is ListDefault
+	Bytes  int    `json:"bytes,omitempty"`  // how many bytes follow the JSON
 }
 
 // The bounds of a Request and of a Response.
@@ -165,6 +170,34 @@ const (
 // NotifyMinChars to NotifyMaxChars Unicode characters.
 const OpNotify = "notify"
 
+// The ops of capability storage: the key-value space of the app and the event's
+// user. An invocation sees what it has written itself; it is kept when the
+// invocation ends ok, all of it or nothing.
+const (
+	OpStorageGet    = "storage_get"    // the value of Key is behind the answer; CodeNotFound where there is none
+	OpStoragePut    = "storage_put"    // the bytes behind the request become the value of Key
+	OpStorageDelete = "storage_delete" // of a Key that is not there as well
+	OpStorageList   = "storage_list"   // a JSON array of StoredKey is behind the answer, in order of the keys' bytes
+	OpStorageAdd    = "storage_add"    // adds Delta to the decimal number that is the value of Key, 0 where there is none
+)
+
+// StorageOps lists the ops of capability storage.
+var StorageOps = []string{OpStorageGet, OpStoragePut, OpStorageDelete, OpStorageList, OpStorageAdd}
+
+// The bounds of keys and of their lists. A value has at most MaxBodyBytes, and
+// what the operator allows in all.
+const (
+	MaxKeyBytes = 512 // of UTF-8 without control characters, at least 1
+	ListDefault = 100 // keys
+	ListMax     = 1000
+)
+
+// StoredKey is a key as storage_list tells of it.
+type StoredKey struct {
+	Key   string `json:"key"`
+	Bytes int    `json:"bytes"` // of its value
+}
+
 // The bounds of a notification's text, in Unicode characters.
 const (
 	NotifyMinChars = 5
@@ -176,6 +209,8 @@ const (
 type Response struct {
 	OK    bool           `json:"ok"`
 	Error *ResponseError `json:"error,omitempty"`
+	Sum   int64          `json:"sum,omitempty"`   // storage_add: the number as it is now
+	More  bool           `json:"more,omitempty"`  // storage_list: there are more keys after the last one
 	Bytes int            `json:"bytes,omitempty"` // how many bytes follow the JSON
 }
 
@@ -192,4 +227,8 @@ const (
 	CodeNotGranted  = "not_granted"  // the operator did not grant the capability
 	CodeRateLimited = "rate_limited" // at most one notification per app and user in 30 s
 	CodeBadText     = "bad_text"     // a notification's text is too short or too long
+	CodeBadKey      = "bad_key"      // a key is empty, too long, or not UTF-8 without control characters
+	CodeNotFound    = "not_found"    // there is no such key
+	CodeNotNumber   = "not_a_number" // what is to be added to is no decimal number, or the sum does not fit into 64 bits
+	CodeQuota       = "quota_exceeded"
 )
