@@ -377,6 +377,16 @@ app "keywords" {
     # Memory. 64KiB to 4GiB, default "64MiB".
     memory = "32MiB"
   }
+
+  # What an app with the grant "storage" may keep for each user. All of it is
+  # read when an event asks for any, and written when an event has changed any.
+  # storage {
+  #   # Keys and values together. 1KiB to 2MiB, default "256KiB".
+  #   max_bytes = "1MiB"
+  #
+  #   # 1 to 10000 keys, default 1000.
+  #   max_keys = 200
+  # }
 }
 
 # Says how loud each second of audio is, and whether someone speaks.

@@ -148,6 +148,9 @@ func TestAnotherUserReachesNothingByAnyRoute(t *testing.T) {
 		"GET /v1/users/{uid}/apps":          {"/v1/users/a%2Fb/apps", "", 403, auth.CodeScope},
 		"PUT /v1/users/{uid}/apps/{app}":    {"/v1/users/a%2Fb/apps/echo", "", 403, auth.CodeScope},
 		"DELETE /v1/users/{uid}/apps/{app}": {"/v1/users/ada/apps/echo", "", 403, auth.CodeScope},
+
+		"GET /v1/users/{uid}/apps/{app}/storage":    {"/v1/users/ada/apps/echo/storage", "", 403, auth.CodeScope},
+		"DELETE /v1/users/{uid}/apps/{app}/storage": {"/v1/users/a%2Fb/apps/echo/storage", "", 403, auth.CodeScope},
 	}
 	for _, r := range api.Routes() {
 		name := r.Method + " " + r.Path

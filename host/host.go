@@ -175,6 +175,7 @@ func New(ctx context.Context, o Options) (_ *Host, err error) {
 			return nil, err
 		}
 	}
+	h.apps.KeepValues(values{h.store})
 	if err := h.record(o.Config, metrics); err != nil {
 		return nil, err
 	}

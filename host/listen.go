@@ -112,6 +112,7 @@ func (h *Host) newServers(c config.Config, metrics *prometheus.Registry) {
 		Apps:     h.apps,
 		Jobs:     h.jobs,
 		Users:    h.users,
+		Values:   h.store,
 		Members:  h.members,
 		Shared:   h.store.Shared(),
 		Gatherer: metrics,

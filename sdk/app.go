@@ -67,7 +67,7 @@ type Limits struct {
 	Memory int64         // bytes
 }
 
-// Want is a capability that an app asks for. Make one with Notify or Receive.
+// Want is a capability that an app asks for. Make one with Notify, Storage or Receive.
 type Want struct {
 	request event.CapabilityRequest
 }
@@ -173,7 +173,7 @@ func (a *App) capabilities(m *event.Manifest, bad func(string, ...any)) {
 		r := w.request
 		switch {
 		case r.Name == "":
-			bad("Wants[%d] is empty; make it with sdk.Notify or sdk.Receive", i)
+			bad("Wants[%d] is empty; make it with sdk.Notify, sdk.Storage or sdk.Receive", i)
 		case !r.Name.Receives() && !r.Name.Acts():
 			bad("Wants[%d]: unknown capability %q", i, r.Name)
 		case seen[r.Name]:

@@ -16,7 +16,7 @@ import (
 //
 // It is a struct of methods, not an interface, so that the linker leaves out
 // of a module what its app never calls: a module imports the host's call
-// function only if the app notifies, and the host refuses a module that
+// function only if the app notifies or stores, and the host refuses a module that
 // imports what it does not declare.
 type Context struct {
 	host host // what the host offers; see guest_wasip1.go and native.go

@@ -60,7 +60,7 @@
 //
 // An invocation is bounded: fuel (instructions executed), wall time, memory,
 // the size and number of its outputs, the size of its log. Past a bound the
-// host ends it. Effects — what was emitted, the notifications — take hold only
+// host ends it. Effects — what was emitted or stored, the notifications — take hold only
 // when the handler returns nil; an error, a panic or a limit undoes them all.
 //
 // # State

@@ -31,5 +31,9 @@ var (
 	ErrUnknownOp   = &Error{Code: event.CodeUnknownOp, Message: "this host has no such effect"}
 	ErrNotGranted  = &Error{Code: event.CodeNotGranted, Message: "the operator did not grant the capability"}
 	ErrRateLimited = &Error{Code: event.CodeRateLimited, Message: "at most one notification in 30 s"}
+	ErrBadKey      = &Error{Code: event.CodeBadKey, Message: "a key is 1 to 512 bytes of UTF-8 without control characters"}
+	ErrNotFound    = &Error{Code: event.CodeNotFound, Message: "there is no such key"}
+	ErrNotNumber   = &Error{Code: event.CodeNotNumber, Message: "the value is no number that this can be added to"}
+	ErrQuota       = &Error{Code: event.CodeQuota, Message: "that is more than the operator lets the app keep for a user"}
 	ErrBadText     = &Error{Code: event.CodeBadText, Message: "a notification is 5 to 150 characters"}
 )

@@ -15,7 +15,7 @@ import (
 func newUsersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "users",
-		Short: "List a user's apps, and switch them on and off",
+		Short: "List a user's apps, switch them on and off, and see to what they store",
 		Long: `Lists the apps that a user of a running host has, and switches them on and off
 for that user. Without such a choice the configuration decides, by the users of
 an app. A choice is kept until another is made, and is in force at once, also in
@@ -34,7 +34,8 @@ completed conversations that is still to be done becomes a dead letter
 (switched_off) when its turn comes.`),
 		newUsersSwitchCommand("reset", "Let the configuration decide again about an app for a user",
 			`Takes back what was chosen about an app for a user: the configuration decides
-again. The app need not be installed any more.`))
+again. The app need not be installed any more.`),
+		newUsersStorageCommand(), newUsersForgetCommand())
 	return cmd
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/auricle-dev/auricle/host/api"
 	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/host/users"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
@@ -77,5 +78,31 @@ func TestUsersAppsAreSwitchedByCommand(t *testing.T) {
 	}
 	if got := auricle(t, exitFault, "users", "on", "-url", server.URL, "ana", "keyword"); !strings.Contains(got, `there is no app "keyword"; installed: loudness, keywords (unknown_app)`) {
 		t.Error(got)
+	}
+}
+
+func TestWhatAnAppStoresIsListedAndForgottenByCommand(t *testing.T) {
+	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := s.PutValues(t.Context(), "loudness", "a/na", map[string][]byte{"level": []byte("12"), "a\u200bb": nil}, 0); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(api.New(api.Options{Values: s, Gatherer: prometheus.NewRegistry()}))
+	t.Cleanup(server.Close)
+	if got, want := auricle(t, exitOK, "users", "storage", "-url", server.URL, "a/na", "loudness"), "key       bytes\na\\u200bb  0\nlevel     2\n2 keys    12\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	const none = "app loudness has nothing stored for user a/na\n"
+	for _, name := range []string{"forget", "storage", "forget"} {
+		if got := auricle(t, exitOK, "users", name, "-url", server.URL, "a/na", "loudness"); got != none {
+			t.Errorf("users %s: %q, want %q", name, got, none)
+		}
 	}
 }

@@ -74,6 +74,7 @@ type Options struct {
 	Apps     Apps
 	Jobs     Jobs
 	Users    Users
+	Values   Values // of apps
 	Members  Members
 	Shared   bool // whether other hosts may use the same store
 	Gatherer prometheus.Gatherer
@@ -164,6 +165,10 @@ func (h *handler) paths() iter.Seq[string] {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if change, ok := h.changes[r.URL.Path]; ok {
 		h.change(w, r, change)
+		return
+	}
+	if uid, app, ok := storagePath(r.URL.EscapedPath()); ok {
+		h.storage(w, r, uid, app)
 		return
 	}
 	if uid, app, ok := userPath(r.URL.EscapedPath()); ok {

@@ -134,3 +134,37 @@ func FuzzUserChoice(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatAnAppKeepsIsListedAndForgotten(t *testing.T) {
+	server, p := serve(t, nil)
+	if _, err := p.store.PutValues(t.Context(), "gone.app", "a/b%c", map[string][]byte{"b": []byte("12"), "a": nil}, 0); err != nil {
+		t.Fatal(err)
+	}
+	const path = "/v1/users/a%2Fb%25c/apps/gone.app/storage"
+	const empty = `{"uid":"a/b%c","app":"gone.app","bytes":0,"keys":[]}` + "\n"
+	for i, step := range []struct {
+		method, path, body, why string
+		status                  int
+		want                    string // of the body, or the code
+	}{
+		{http.MethodGet, path, "", "sizes, no values", 200, `{"uid":"a/b%c","app":"gone.app","bytes":4,"keys":[{"key":"a","bytes":0},{"key":"b","bytes":2}]}` + "\n"},
+		{http.MethodDelete, path, "x", "a body", 400, `"bad_body"`},
+		{http.MethodPut, path, "", "no such method", 405, `"method_not_allowed"`},
+		{http.MethodDelete, path + "?key=a", "", "a query", 400, `"bad_query"`},
+		{http.MethodGet, "/v1/users/ann/apps/Gone/storage", "", "no app's name", 400, `"bad_app"`},
+		{http.MethodGet, "/v1/users/a%20b/apps/gone/storage", "", "no uid", 400, `"bad_uid"`},
+		{http.MethodGet, "/v1/users/ann/apps/gone/storage/more", "", "nothing there", 404, `"not_found"`},
+		{http.MethodDelete, path, "", "all of it", 200, empty},
+		{http.MethodDelete, path, "", "once more", 200, empty},
+		{http.MethodGet, path, "", "then it is gone", 200, empty},
+	} {
+		resp, body := ask(t, server, step.method, step.path, step.body)
+		if resp.StatusCode != step.status || !strings.Contains(body, step.want) {
+			t.Errorf("step %d, %s: %d %s, want %d %s", i, step.why, resp.StatusCode, body, step.status, step.want)
+		}
+	}
+	resp, body := ask(t, server, http.MethodDelete, path, "", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")
+	if resp.StatusCode != 403 {
+		t.Errorf("a page of another origin: %d %s", resp.StatusCode, body)
+	}
+}

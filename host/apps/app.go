@@ -37,6 +37,8 @@ type App struct {
 	state  event.State        // fresh, unless asked for and granted; "" is fresh
 	slots  *notifySlots       // nil: notifications are not rate-limited
 	keeper Keeper             // of recordings; nil: nothing is recorded
+
+	storage *storage // where its values last; in memory unless a Set says otherwise
 }
 
 // Holds reports whether the app has c: its manifest declares it and the

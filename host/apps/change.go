@@ -50,6 +50,9 @@ func (s *Set) Plan(ctx context.Context, e *plugins.Engine, cs []config.App) (*Ch
 			c.Changed = append(c.Changed, a.Name)
 		}
 		a.KeepRecordings(s.keeper)
+		if s.storage != nil {
+			a.storage = s.storage
+		}
 	}
 	for _, a := range now {
 		if !slices.ContainsFunc(next, func(n *App) bool { return n.Name == a.Name }) {

@@ -13,6 +13,10 @@
 // keeps its memory from one event of a session to the next in a SessionState,
 // which dispatch holds for each session.
 //
+// An app that holds storage keeps values for each user, in a Storage: an
+// invocation works on a space.View of them, whose changes are made last when it
+// has ended ok, before that is told.
+//
 // Set.Plan loads what a new configuration changes while the others run, and
 // Change.Apply puts it in force: an app that has not changed stays the same App.
 //
@@ -33,7 +37,7 @@
 // Concurrency: a Set and its Apps are safe for concurrent use after Load; a
 // SessionState is for one call at a time.
 //
-// It may import host/config, plugins and sdk/event. It queues nothing and
+// It may import host/config, plugins, sdk/event and sdk/space. It queues nothing and
 // retries nothing (dispatch does), and does not sandbox by itself (plugins
 // does).
 package apps

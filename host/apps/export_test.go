@@ -32,7 +32,7 @@ func (now) Answer(_ string, live func() ([]byte, error)) ([]byte, error) { retur
 
 // Answer answers a guest's request as an app that holds held would have it.
 func Answer(b []byte, held ...event.Capability) (event.Response, []event.Output, error) {
-	g := &guest{app: &App{Name: "fuzz", held: held, slots: &notifySlots{}}, moment: handling, outputBytes: maxOutputBytes}
+	g := &guest{app: &App{Name: "fuzz", held: held, slots: &notifySlots{}, storage: newStorage(&MemoryStorage{})}, moment: handling, outputBytes: maxOutputBytes}
 	err := g.call(now{}, b)
 	var resp event.Response
 	if err == nil {
@@ -45,6 +45,9 @@ func Answer(b []byte, held ...event.Capability) (event.Response, []event.Output,
 	}
 	return resp, outs, err
 }
+
+// StoreIn has an app's values kept in s, as Set.KeepValues does.
+func StoreIn(a *App, s Storage) { a.storage = newStorage(s) }
 
 // LimitNotifications limits the rate of an app's notifications as Load does.
 func LimitNotifications(a *App) { a.slots = &notifySlots{} }

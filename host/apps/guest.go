@@ -10,6 +10,7 @@ import (
 
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/auricle-dev/auricle/sdk/space"
 )
 
 // The bounds of what a module may say in one invocation. Beyond those of
@@ -43,9 +44,12 @@ type guest struct {
 	outputBytes int // bound of all effects together
 
 	effects  []effect
-	used     int  // bytes of effects
-	notified bool // the user's slot is reserved
+	used     int         // bytes of effects
+	notified bool        // the user's slot is reserved
+	view     *space.View // of the user's values; nil: not asked for yet
+	fault    error       // what the host could not do, which ends the invocation and is not the app's fault
 	result   []byte
+	behind   int // bytes of result that follow its JSON
 	err      string
 	manifest []byte // nil: not written yet
 	log      logBook
@@ -90,9 +94,11 @@ func (g *guest) call(c asker, b []byte) error {
 	}
 	g.result = told
 	var granted event.Response
-	if err := json.NewDecoder(bytes.NewReader(told)).Decode(&granted); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(told))
+	if err := dec.Decode(&granted); err != nil {
 		return fmt.Errorf("the answer: %w", err)
 	}
+	g.behind = len(told) - int(dec.InputOffset())
 	if bad == nil && granted.OK {
 		return g.granted(r, body)
 	}
@@ -143,20 +149,26 @@ func encodeResponse(r event.Response, body []byte) ([]byte, error) {
 	return append(head, body...), nil
 }
 
+// ops are what request knows.
+var ops = append([]string{event.OpNotify}, event.StorageOps...)
+
 // request decides on a request, and does what can't wait for the invocation's
 // end. An error ends the invocation.
 func (g *guest) request(ctx context.Context, r event.Request, body []byte, now time.Time) (event.Response, []byte, error) {
 	switch r.Op {
 	case event.OpNotify:
 		return g.allow(r.Text, now), nil, nil
+	case event.OpStorageGet, event.OpStoragePut, event.OpStorageDelete, event.OpStorageList, event.OpStorageAdd:
+		return g.stored(ctx, r, body)
 	case "":
 		return refused(event.CodeBadRequest, `the request names no "op"`), nil, nil
 	}
-	return refused(event.CodeUnknownOp, "this host has no op %q (it has: %s)", printable(clip(r.Op, 80)), event.OpNotify), nil, nil
+	return refused(event.CodeUnknownOp, "this host has no op %q (it has: %s)", printable(clip(r.Op, 80)), strings.Join(ops, ", ")), nil, nil
 }
 
 // granted notes what a request that was answered ok is to do when the invocation
-// ends ok.
+// ends ok. What it stores its view has noted, which a replay has not: that stores
+// nothing.
 func (g *guest) granted(r event.Request, body []byte) error {
 	if r.Op == event.OpNotify {
 		return g.notify(r.Text)

@@ -17,6 +17,9 @@ const (
 	importCall = "call"
 )
 
+// answerFuel is what a byte behind an answer costs, besides reading it.
+const answerFuel = 1
+
 // levels are what log's first parameter counts through.
 var levels = []string{"trace", "debug", "info", "warn", "error"}
 
@@ -185,6 +188,10 @@ func call(c *plugins.Call, g *guest, stack []uint64) error {
 		return err
 	}
 	if err := g.call(c, b); err != nil {
+		return err
+	}
+	// What is behind the answer was fetched, whether it is read or not.
+	if err := c.Charge(uint64(g.behind) * answerFuel); err != nil {
 		return err
 	}
 	stack[0] = uint64(len(g.result))

@@ -67,7 +67,11 @@ func NewInvocationID() string {
 // or on ev.State, which must not be in use by another call. What the app
 // did wrong is in the Invocation; an error says that the invocation could not
 // be judged: ctx ended (ctx.Err()), the app or the engine was closed, no
-// instance could be made, or the app does not hold the event's capability.
+// instance could be made, the app does not hold the event's capability, or the
+// store did not give or take what the app stores.
+//
+// What the app stored is durable when the outcome is ok, and none of it is kept
+// when it is not; after an error it is not known.
 //
 // At most one notification in 30 s is let through for an app and user: a
 // further one is answered rate_limited. What counts is an invocation that ends
@@ -133,15 +137,26 @@ func (a *App) handle(ctx context.Context, ev Event, restarted bool, tape *plugin
 		Tape:   tape,
 	})
 	inv.Fuel, inv.Wall, inv.MemoryBytes = res.Fuel, res.Wall, res.MemoryBytes
-	end := time.Now()
+	if err == nil && g.fault != nil && res.Outcome != plugins.OK {
+		err = fmt.Errorf("app %q: on %s: %w", a.Name, ev.Kind, g.fault)
+	}
 	if err != nil {
-		g.settle(end, false)
+		g.settle(time.Now(), false)
 		return inv, err
 	}
 	inv.Log, inv.LogCut = g.log.end()
 	why := ""
-	inv.Outcome, why = g.outcome(res)
+	if inv.Outcome, why = g.outcome(res); inv.Outcome == plugins.OK {
+		if inv.Outcome, why, err = g.kept(ctx); inv.Outcome != plugins.OK && ev.State != nil {
+			// What it remembers of this event does not go with what is kept.
+			*ev.State = ev.State.Renew()
+		}
+	}
+	end := time.Now()
 	g.settle(end, inv.Outcome == plugins.OK)
+	if err != nil {
+		return inv, err
+	}
 	if inv.Outcome != plugins.OK {
 		inv.Err = fmt.Sprintf("app %q: on %s: %s", a.Name, ev.Kind, why)
 		inv.Stack = stack(res)

@@ -72,7 +72,8 @@ func loadAll(ctx context.Context, e *plugins.Engine, cs []config.App, running ma
 
 // Open loads a single module without configuration, for an author's own
 // machine: it is granted all that its manifest wants, serves everyone, and its
-// notifications are not rate-limited. Nil settings are none. name is what the
+// notifications are not rate-limited. What it stores is kept in memory, for as
+// long as the App is there. Nil settings are none. name is what the
 // app is called; empty takes the manifest's. The caller closes the App.
 func Open(ctx context.Context, e *plugins.Engine, name string, wasm []byte, settings json.RawMessage) (*App, error) {
 	return open(ctx, e, config.App{Name: name, Settings: settings}, wasm)
@@ -194,7 +195,7 @@ func (l *loading) app(ctx context.Context, wasm []byte) *App {
 	}
 	a := &App{
 		Name: l.config.Name, Manifest: manifest, Module: m, Settings: l.config.Settings,
-		config: l.config, slots: &notifySlots{},
+		config: l.config, slots: &notifySlots{}, storage: newStorage(&MemoryStorage{}),
 	}
 	if l.prior != nil {
 		a.slots = l.prior.slots // a new version may not notify sooner

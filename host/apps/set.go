@@ -13,7 +13,8 @@ type Set struct {
 	mu   sync.RWMutex // guards apps; the slice itself is never changed
 	apps []*App
 
-	keeper Keeper // of recordings; nil: nothing is recorded
+	keeper  Keeper   // of recordings; nil: nothing is recorded
+	storage *storage // nil: in memory
 }
 
 // KeepRecordings has the apps' invocations recorded, also those of apps that a

@@ -159,7 +159,14 @@ type App struct {
 	State    event.State     // fresh or session
 	Settings json.RawMessage // a JSON object; nil when the block has none
 	Limits   AppLimits
+	Storage  AppStorage
 	Pos      AppPos
+}
+
+// AppStorage bounds what an app keeps for each user. A zero is the default.
+type AppStorage struct {
+	MaxBytes int64 // of keys and values together
+	MaxKeys  int
 }
 
 // AppLimits are the operator's limits for one invocation of an app. A zero

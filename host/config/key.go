@@ -354,6 +354,14 @@ var keys = []Key{
 		Path: "app.limits.memory", Kind: Size, Min: 64 * kib, Max: 4 * gib,
 		Doc: `Memory that one invocation may use. Left out: what the manifest says, otherwise "64MiB".`,
 		app: func(a *App) any { return &a.Limits.MemoryBytes },
+	}, {
+		Path: "app.storage.max_bytes", Kind: Size, Default: `"256KiB"`, Min: kib, Max: 2 * mib,
+		Doc: "What the app may keep for one user, keys and values together. All of it is read when an event asks for any, and written when an event has changed any.",
+		app: func(a *App) any { return &a.Storage.MaxBytes },
+	}, {
+		Path: "app.storage.max_keys", Kind: Whole, Unit: "keys", Default: `1000`, Min: 1, Max: 10_000,
+		Doc: "Keys that the app may have for one user.",
+		app: func(a *App) any { return &a.Storage.MaxKeys },
 	},
 }
 

@@ -21,6 +21,7 @@ const (
 	streamResults       = "RESULTS"
 	streamJobs          = "JOBS"
 	streamUsers         = "USERS"
+	streamValues        = "VALUES"
 	streamHosts         = "HOSTS"
 
 	subjectOpen          = "open.*.*"
@@ -30,11 +31,12 @@ const (
 	subjectResults       = "result.*.*"
 	subjectJobs          = "job.*.*"
 	subjectUsers         = "user.*"
+	subjectValues        = "value.*.*"
 	subjectHosts         = "host.*"
 )
 
 // diskStreams are those that are kept on disk.
-var diskStreams = []string{streamOpen, streamConversations, streamResults, streamJobs, streamUsers}
+var diskStreams = []string{streamOpen, streamConversations, streamResults, streamJobs, streamUsers, streamValues}
 
 // The server's error codes that the client library has no name for.
 const (
@@ -93,6 +95,7 @@ func (o *Options) streams() []jetstream.StreamConfig {
 		{Name: streamResults, Description: "what apps made of conversations", Subjects: []string{subjectResults}},
 		{Name: streamJobs, Description: "apps' work that is waiting, running or dead", Subjects: []string{subjectJobs}, AllowMsgTTL: true},
 		{Name: streamUsers, Description: "what users have chosen about apps", Subjects: []string{subjectUsers}, AllowMsgTTL: true},
+		{Name: streamValues, Description: "what apps keep for users", Subjects: []string{subjectValues}, AllowMsgTTL: true},
 	}
 	for i := range configs {
 		c := &configs[i]
@@ -100,7 +103,7 @@ func (o *Options) streams() []jetstream.StreamConfig {
 		c.AllowDirect = true // reading asks no consumer
 		c.AllowAtomicPublish = true
 		if c.Name != streamOpen {
-			// Of a job and of a user there is the last; of all others there never is more
+			// Of a job, a user and an app's values there is the last; of all others there never is more
 			// than one, but saying so makes the server keep the stream in
 			// files of half the size, of which it reads a whole one for a
 			// message that it has not read for a while.

@@ -240,6 +240,8 @@ func describeKey(subject string) string {
 		what = fmt.Sprintf("the result of app %q on conversation %s", app, tokens[1])
 	} else if tokens[0] == "result" && len(tokens) == 3 {
 		what = "a result on conversation " + tokens[1]
+	} else if app, uid, ok := parseValuesSubject(subject); ok {
+		what = fmt.Sprintf("what app %q keeps for user %q", app, uid)
 	} else if tokens[0] == "part" && len(tokens) == 4 {
 		what = "a piece of completed conversation " + tokens[1]
 	} else {

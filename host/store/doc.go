@@ -1,6 +1,6 @@
 // Package store keeps what lasts: open conversations and what is due for them,
-// completed conversations, what apps made of them, and the work of apps that
-// could not be done at once.
+// completed conversations, what apps made of them, the work of apps that could
+// not be done at once, and what apps keep for users.
 //
 // It embeds a NATS JetStream server that listens on no port and syncs every
 // write to disk before it is acknowledged; or it uses the servers of a NATS
@@ -15,6 +15,7 @@
 //	               result.<id>.j_<app>             what an app made of the completed one: one message, the first
 //	JOBS           job.<app>.<id>                  an app's work that is waiting, running or dead, one message each
 //	USERS          user.<uid>                      what users have chosen about apps, one message each
+//	VALUES         value.<app>.<uid>               what an app keeps for a user, one message each
 //	HOSTS          host.<id>                       in a cluster: the hosts, in memory
 //
 // Uids and apps' names stand in subjects as base64url. An index in memory,
@@ -51,7 +52,7 @@
 // Once a minute the oldest of what exceeds Options.Retention is removed:
 // completed conversations with all that belongs to them, outputs, and dead
 // letters. Nothing is removed otherwise: what users have chosen stays until they
-// choose otherwise.
+// choose otherwise, and what apps keep until they or an operator delete it.
 //
 // # The embedded server's files
 //

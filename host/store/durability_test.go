@@ -295,6 +295,7 @@ auricle_store_errors_total{operation="finish_job"} 0
 auricle_store_errors_total{operation="list"} 0
 auricle_store_errors_total{operation="put_choices"} 0
 auricle_store_errors_total{operation="put_job"} 0
+auricle_store_errors_total{operation="put_values"} 0
 auricle_store_errors_total{operation="read"} 0
 auricle_store_errors_total{operation="session"} 0
 auricle_store_errors_total{operation="settle"} 0

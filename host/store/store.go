@@ -388,7 +388,7 @@ func (s *Store) write(ctx context.Context, o operation, doing string, f func(con
 	}
 	// A caller who gave up, came too late, or asked for what can't be kept,
 	// says nothing of the store.
-	for _, mild := range []error{context.Canceled, ErrClosed, ErrBadID, ErrTooLarge, ErrTooManyChoices, ErrFenced, ErrUnavailable} {
+	for _, mild := range []error{context.Canceled, ErrClosed, ErrBadID, ErrTooLarge, ErrTooManyChoices, ErrTooManyValues, ErrFenced, ErrUnavailable} {
 		if errors.Is(err, mild) {
 			return err
 		}

@@ -1,9 +1,11 @@
 package apptest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/auricle-dev/auricle/sdk"
 	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/auricle-dev/auricle/sdk/internal/inproc"
+	"github.com/auricle-dev/auricle/sdk/space"
 )
 
 // The host's limits of one invocation's output and log, which a run in-process
@@ -49,7 +52,7 @@ func Run(t testing.TB, app sdk.App, o Options, events ...Event) *Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := &run{app: app, manifest: m, options: o, settings: settings}
+	run := &run{app: app, manifest: m, options: o, settings: settings, stored: map[string]space.Values{}}
 	r := &Report{}
 	for i, e := range events {
 		e, err := filled(e)
@@ -71,6 +74,7 @@ type run struct {
 	manifest event.Manifest
 	options  Options
 	settings []byte
+	stored   map[string]space.Values // by uid
 }
 
 // invoke calls a handler with e, complete. An error means that the invocation
@@ -80,7 +84,7 @@ func (r *run) invoke(e Event) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	inv := &invocation{run: r, kind: e.Kind()}
+	inv := &invocation{run: r, kind: e.Kind(), uid: uidOf(e)}
 	type ending struct {
 		code int32
 		text string
@@ -111,6 +115,7 @@ func (r *run) invoke(e Event) (Result, error) {
 type invocation struct {
 	run  *run
 	kind event.Kind
+	uid  string
 
 	mu       sync.Mutex // guards what follows
 	closed   bool       // the handler has returned
@@ -122,6 +127,7 @@ type invocation struct {
 	log      []LogLine
 	logBytes int
 	logCut   int
+	view     *space.View // of the user's values; nil: not asked for
 }
 
 // finish closes the invocation and returns its result.
@@ -139,6 +145,13 @@ func (v *invocation) finish(code int32, text string, wall time.Duration) (Result
 	case code < 0:
 		return Result{}, fmt.Errorf("the handler left with runtime.Goexit (t.FailNow and t.Fatal do so)")
 	case code == 0:
+		if v.view != nil {
+			kept, err := v.view.Changes().Apply(v.run.stored[v.uid], space.DefaultQuota)
+			if err != nil {
+				return Result{}, err // there is nobody else who writes
+			}
+			v.run.stored[v.uid] = kept
+		}
 		res.Outputs, res.Notifications = v.outputs, v.notices
 		return res, nil
 	}
@@ -194,25 +207,63 @@ func (v *invocation) take(size int) {
 func (v *invocation) Call(request []byte) []byte {
 	v.enter()
 	defer v.mu.Unlock()
-	resp := event.Response{OK: true}
-	if code, message := v.effect(request); code != "" {
-		resp = event.Response{Error: &event.ResponseError{Code: code, Message: message}}
-	}
+	resp, body := v.answer(request)
+	resp.Bytes = len(body)
 	b, err := json.Marshal(resp)
 	if err != nil {
 		v.end("answering a request: %v", err)
 	}
-	return b
+	return append(b, body...)
 }
 
-func (v *invocation) effect(request []byte) (code, message string) {
+// answer answers a request with what follows it.
+func (v *invocation) answer(request []byte) (event.Response, []byte) {
+	refused := func(code, message string) (event.Response, []byte) {
+		return event.Response{Error: &event.ResponseError{Code: code, Message: message}}, nil
+	}
 	var r event.Request
-	if err := json.Unmarshal(request, &r); err != nil {
-		return event.CodeBadRequest, err.Error()
+	dec := json.NewDecoder(bytes.NewReader(request))
+	if err := dec.Decode(&r); err != nil {
+		return refused(event.CodeBadRequest, err.Error())
 	}
-	if r.Op != event.OpNotify {
-		return event.CodeUnknownOp, fmt.Sprintf("no such op: %q", r.Op)
+	body := request[dec.InputOffset():]
+	if len(body) > event.MaxBodyBytes {
+		v.end("%d bytes behind a request, at most %d are taken", len(body), event.MaxBodyBytes)
 	}
+	switch {
+	case r.Op == event.OpNotify:
+		if code, message := v.notify(r); code != "" {
+			return refused(code, message)
+		}
+		return event.Response{OK: true}, nil
+	case !slices.Contains(event.StorageOps, r.Op):
+		return refused(event.CodeUnknownOp, fmt.Sprintf("no such op: %q", r.Op))
+	case !v.run.wants(event.CapStorage):
+		v.misuse = `it stores values, but does not want to: put sdk.Storage("why") in App.Wants`
+		return refused(event.CodeNotGranted, v.misuse)
+	case !v.run.options.granted(event.CapStorage):
+		return refused(event.CodeNotGranted, "the operator did not grant storage")
+	}
+	if v.view == nil {
+		v.view = space.NewView(v.run.stored[v.uid], space.DefaultQuota)
+	}
+	return v.view.Answer(r, body)
+}
+
+// uidOf returns whose event e is.
+func uidOf(e Event) string {
+	switch e := e.(type) {
+	case *event.Audio:
+		return e.UID
+	case *event.Transcript:
+		return e.UID
+	case *event.Conversation:
+		return e.UID
+	}
+	return ""
+}
+
+func (v *invocation) notify(r event.Request) (code, message string) {
 	if !v.run.wants(event.CapNotify) {
 		v.misuse = `it notifies, but does not want to: put sdk.Notify("why") in App.Wants`
 		return event.CodeNotGranted, v.misuse

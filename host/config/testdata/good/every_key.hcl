@@ -93,6 +93,11 @@ app "notes.summary_2-b" {
     wall   = "250ms"
     memory = "32MiB"
   }
+
+  storage {
+    max_bytes = "1MiB"
+    max_keys  = 200
+  }
 }
 
 app "bare" { module = "/opt/bare.wasm" }
