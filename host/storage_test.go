@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"sync"
 	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/auricle-dev/auricle/host"
 	"github.com/auricle-dev/auricle/host/api"
@@ -36,21 +39,32 @@ func storage(t *testing.T, h *host.Host, method, uid string) (s api.UserStorage)
 	return s
 }
 
-func TestWhatAnAppStoresOutlastsTheHostAndTheApp(t *testing.T) {
-	dir := t.TempDir()
-	keeper := config.App{
+// keeps is an app that does to its storage what it hears.
+func keeps(t *testing.T) config.App {
+	t.Helper()
+	return config.App{
 		Name: "keeper", Module: apptest.Build(t, "../sdk/testdata/guests/keeper"), Users: []string{"*"},
 		Grant:   []event.Capability{event.CapTranscript, event.CapStorage},
 		Storage: config.AppStorage{MaxBytes: 1 << 10, MaxKeys: 2},
 	}
+}
+
+// tellKeeper has app keeper, of a user who says order, answer with want.
+func tellKeeper(t *testing.T, h *host.Host, uid, order, want string) {
+	t.Helper()
+	c := openStream(t, h, uid, 0)
+	c.say(1, order)
+	if got := string(await[*wire.Output](c).Data); got != `"`+want+`"` {
+		t.Errorf("%s, told %q, said %s, want %q", uid, order, got, want)
+	}
+	c.conn.Close()
+}
+
+func TestWhatAnAppStoresOutlastsTheHostAndTheApp(t *testing.T) {
+	dir, keeper := t.TempDir(), keeps(t)
 	tell := func(h *host.Host, uid, order, want string) {
 		t.Helper()
-		c := openStream(t, h, uid, 0)
-		c.say(1, order)
-		if got := string(await[*wire.Output](c).Data); got != `"`+want+`"` {
-			t.Errorf("%s, told %q, said %s, want %q", uid, order, got, want)
-		}
-		c.conn.Close()
+		tellKeeper(t, h, uid, order, want)
 	}
 	h, stop := start(t, configuration(dir, keeper))
 	tell(h, "ada", "put a 1; add n 5; put third x", "5, quota")
@@ -78,4 +92,39 @@ func TestWhatAnAppStoresOutlastsTheHostAndTheApp(t *testing.T) {
 	h, _ = start(t, configuration(dir, keeper))
 	tell(h, "ada", "get a; add n 1", "not found, 1")
 	tell(h, "bob", "get b", "=1")
+}
+
+// One user with sessions at two hosts, whose app counts in all of them at once.
+func TestHostsThatShareAStoreLoseNothingThatAnAppAdds(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, NoSystemAccount: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	if !srv.ReadyForConnections(patience) {
+		t.Fatal("the NATS server did not start")
+	}
+	keeper := keeps(t)
+	var hosts []*host.Host
+	for range 2 {
+		c := configuration(t.TempDir(), keeper)
+		c.Store.NATS = config.NATS{URLs: []string{srv.ClientURL()}, Replicas: 1}
+		h, _ := start(t, c)
+		hosts = append(hosts, h)
+	}
+	var all sync.WaitGroup
+	for i := range 4 {
+		c := openStream(t, hosts[i%2], "ada", 0)
+		all.Go(func() {
+			for seq := range 10 {
+				c.say(seq+1, "add n 1")
+				await[*wire.Output](c)
+			}
+		})
+	}
+	all.Wait()
+	for _, h := range hosts {
+		tellKeeper(t, h, "ada", "get n", "=40")
+	}
 }

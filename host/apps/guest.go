@@ -41,7 +41,8 @@ type guest struct {
 	moment      moment
 	uid         string
 	payload     []byte
-	outputBytes int // bound of all effects together
+	outputBytes int           // bound of all effects together
+	wall        time.Duration // how long the invocation may take
 
 	effects  []effect
 	used     int         // bytes of effects

@@ -124,7 +124,7 @@ func (a *App) handle(ctx context.Context, ev Event, restarted bool, tape *plugin
 		UID: ev.UID, Session: ev.Session, Conversation: ev.Conversation,
 		At: time.Now(), FuelLimit: limits.Fuel, Restarted: restarted,
 	}
-	g := &guest{app: a, moment: handling, uid: ev.UID, payload: ev.Payload, outputBytes: maxOutputBytes}
+	g := &guest{app: a, moment: handling, uid: ev.UID, payload: ev.Payload, outputBytes: maxOutputBytes, wall: limits.Wall}
 	if ev.Kind == event.KindConversation {
 		g.outputBytes = maxConversationOutputBytes
 	}

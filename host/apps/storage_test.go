@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/auricle-dev/auricle/sdk/space"
@@ -166,6 +169,82 @@ func TestAStoreThatFailsIsNotTheAppsFault(t *testing.T) {
 	// An app that only reads does not need the store to take writes.
 	if inv := new(script).with(opCall, `{"op":"storage_get","key":"a"}`).run(t, storingApp(t, &failing{put: broken})); inv.Outcome != plugins.OK {
 		t.Errorf("who only reads: %s %s", inv.Outcome, inv.Err)
+	}
+}
+
+// stalled is a Storage that does not answer.
+type stalled struct{ apps.MemoryStorage }
+
+func (*stalled) Values(ctx context.Context, _, _ string) (space.Values, uint64, error) {
+	<-ctx.Done()
+	return nil, 0, ctx.Err()
+}
+
+func TestAStoreThatStallsIsNotTheAppsFaultEither(t *testing.T) {
+	quick := strings.Replace(storing, `"events"`, `"limits": {"wall_ms": 30}, "events"`, 1)
+	a := openScript(t, quick)
+	apps.StoreIn(a, &stalled{})
+	_, err := a.Invoke(t.Context(), apps.Event{Kind: event.KindTranscript, UID: "u", Payload: new(script).with(opCall, put("a", "1")).payload()})
+	if err == nil || !strings.Contains(err.Error(), "reading its storage") {
+		t.Errorf("got %v, want an error of the host's", err)
+	}
+}
+
+func TestStateGoesWithWhatIsNotKept(t *testing.T) {
+	f := &failing{}
+	a := openScript(t, strings.Replace(storing, `"events"`, `"state": "session", "events"`, 1))
+	apps.StoreIn(a, f)
+	var state apps.SessionState
+	defer state.Close()
+	run := func() (apps.Invocation, error) {
+		return a.Invoke(t.Context(), apps.Event{Kind: event.KindConversation, UID: "u", State: &state, Payload: new(script).with(opCall, put("a", "1")).payload()})
+	}
+	if inv, err := run(); err != nil || inv.Outcome != plugins.OK || inv.Restarted {
+		t.Fatalf("%s %s %v", inv.Outcome, inv.Err, err)
+	}
+	f.MemoryStorage, f.put = apps.MemoryStorage{}, &space.QuotaError{Why: "full"}
+	if inv, err := run(); err != nil || inv.Outcome != plugins.AppError || inv.Restarted {
+		t.Fatalf("%s %s %v", inv.Outcome, inv.Err, err)
+	}
+	f.put = nil
+	// Its event is no JSON that could be told of the loss; what matters is that it is to be.
+	if _, err := run(); err == nil || !strings.Contains(err.Error(), "telling it that its state is lost") {
+		t.Errorf("after what it stored was not kept: %v", err)
+	}
+}
+
+func TestAChangedAppKeepsItsStorage(t *testing.T) {
+	var s apps.MemoryStorage
+	path := filepath.Join(t.TempDir(), "notes.wasm")
+	if err := os.WriteFile(path, guestFile(t, "script", storing), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	notes := config.App{Name: "notes", Module: path, Users: []string{"*"}, Grant: append([]event.Capability{event.CapStorage}, grantable...)}
+	set, problems := apps.Load(t.Context(), theEngine(t), []config.App{notes})
+	if problems.HasFault() {
+		t.Fatal(problems)
+	}
+	defer func() {
+		if err := set.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	set.KeepValues(&s)
+	add := new(script).with(opCall, `{"op":"storage_add","key":"n","delta":1}`)
+	add.run(t, set.All()[0])
+	was := set.All()[0]
+	notes.Storage.MaxKeys = 1
+	change, problems := set.Plan(t.Context(), theEngine(t), []config.App{notes})
+	if problems.HasFault() || len(change.Changed) != 1 {
+		t.Fatal(problems, change)
+	}
+	change.Apply()
+	if err := was.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	add.with(opCall, put("a", "1")).run(t, set.All()[0])
+	if got := kept(t, &s); got != "n=2" {
+		t.Errorf("kept %q, want what both versions added, and no second key", got)
 	}
 }
 

@@ -242,3 +242,40 @@ func bareJetStream(b *testing.B) jetstream.JetStream {
 	}
 	return js
 }
+
+// BenchmarkValues is what it costs to change an app's space of so many bytes,
+// for one user after the other and with 16 callers for as many users.
+func BenchmarkValues(b *testing.B) {
+	for _, size := range []int{1 << 10, 32 << 10, 256 << 10, 2 << 20} {
+		s := open(b, b.TempDir())
+		values := map[string][]byte{"a": make([]byte, size/2), "b": make([]byte, size/2)}
+		change := func(ctx context.Context, uid string) error {
+			_, rev, err := s.Values(ctx, "notes", uid)
+			if err == nil {
+				_, err = s.PutValues(ctx, "notes", uid, values, rev)
+			}
+			return err
+		}
+		b.Run(fmt.Sprintf("bytes=%d/callers=1", size), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := change(b.Context(), "ann"); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("bytes=%d/callers=16", size), func(b *testing.B) {
+			var n atomic.Int64
+			b.SetParallelism(8)
+			b.RunParallel(func(pb *testing.PB) {
+				uid := fmt.Sprint("u", n.Add(1))
+				for pb.Next() {
+					if err := change(b.Context(), uid); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
