@@ -377,6 +377,19 @@ app "keywords" {
     # Memory. 64KiB to 4GiB, default "64MiB".
     memory = "32MiB"
   }
+
+  # What the app's own server, outside of this host, may ask of it by
+  # /v2/integrations/keywords/… (docs/omi-api.md).
+  integration {
+    # The SHA-256 of each key that the server may show: "auricle app key" makes
+    # one. Default []: none.
+    # keys = []
+
+    # What it may do for users who have the app, of "notify",
+    # "create_conversation", "create_memories", "read_conversations" and
+    # "read_memories". Default []: nothing.
+    # actions = []
+  }
 }
 
 # Says how loud each second of audio is, and whether someone speaks.

@@ -159,8 +159,30 @@ type App struct {
 	State    event.State     // fresh or session
 	Settings json.RawMessage // a JSON object; nil when the block has none
 	Limits   AppLimits
-	Pos      AppPos
+
+	Integration AppIntegration
+
+	Pos AppPos
 }
+
+// AppIntegration is what an app's own server, outside of this host, may ask of
+// it over HTTP.
+type AppIntegration struct {
+	Keys    []string // the SHA-256 of each key, 64 hexadecimal digits
+	Actions []string // of Actions
+}
+
+// What an app's own server may be allowed.
+const (
+	ActionNotify             = "notify"              // send a user notifications
+	ActionCreateConversation = "create_conversation" // bring whole conversations
+	ActionCreateMemories     = "create_memories"     // note facts about a user
+	ActionReadConversations  = "read_conversations"
+	ActionReadMemories       = "read_memories"
+)
+
+// Actions lists all of them.
+var Actions = []string{ActionNotify, ActionCreateConversation, ActionCreateMemories, ActionReadConversations, ActionReadMemories}
 
 // AppLimits are the operator's limits for one invocation of an app. A zero
 // leaves the manifest's or the default.

@@ -58,6 +58,8 @@ const (
 	streamOrigins   = "stream.origins"
 	acmeDomains     = "tls.acme.domains"
 
+	appKeys = "app.integration.keys"
+
 	authTokenPath   = "auth.token"
 	authTokenDigest = "auth.token.sha256"
 	authTokenUID    = "auth.token.uid"
@@ -354,6 +356,14 @@ var keys = []Key{
 		Path: "app.limits.memory", Kind: Size, Min: 64 * kib, Max: 4 * gib,
 		Doc: `Memory that one invocation may use. Left out: what the manifest says, otherwise "64MiB".`,
 		app: func(a *App) any { return &a.Limits.MemoryBytes },
+	}, {
+		Path: appKeys, Kind: List, Default: `[]`,
+		Doc: "The SHA-256 of each key with which the app's own server may call /v2/integrations/: make one with auricle app key. The keys themselves are kept nowhere.",
+		app: func(a *App) any { return &a.Integration.Keys },
+	}, {
+		Path: "app.integration.actions", Kind: List, Default: `[]`, Choices: Actions,
+		Doc: "What the app's own server may do there, for users who have the app.",
+		app: func(a *App) any { return &a.Integration.Actions },
 	},
 }
 
@@ -423,6 +433,12 @@ func (k Key) example() string {
 		}
 		if k.Path == acmeDomains {
 			return `["auricle.example.org"]`
+		}
+		switch {
+		case k.Path == appKeys:
+			return `["` + strings.Repeat("0", 8) + `…"]`
+		case k.app != nil && len(k.Choices) > 0 && k.Path != appGrant:
+			return fmt.Sprintf("[%q]", k.Choices[0])
 		}
 		return `["transcript", "notify"]`
 	case Object:

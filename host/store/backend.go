@@ -21,6 +21,7 @@ const (
 	streamResults       = "RESULTS"
 	streamJobs          = "JOBS"
 	streamUsers         = "USERS"
+	streamMemories      = "MEMORIES"
 	streamHosts         = "HOSTS"
 
 	subjectOpen          = "open.*.*"
@@ -30,11 +31,12 @@ const (
 	subjectResults       = "result.*.*"
 	subjectJobs          = "job.*.*"
 	subjectUsers         = "user.*"
+	subjectMemories      = "memory.*.*"
 	subjectHosts         = "host.*"
 )
 
 // diskStreams are those that are kept on disk.
-var diskStreams = []string{streamOpen, streamConversations, streamResults, streamJobs, streamUsers}
+var diskStreams = []string{streamOpen, streamConversations, streamResults, streamJobs, streamUsers, streamMemories}
 
 // The server's error codes that the client library has no name for.
 const (
@@ -93,6 +95,7 @@ func (o *Options) streams() []jetstream.StreamConfig {
 		{Name: streamResults, Description: "what apps made of conversations", Subjects: []string{subjectResults}},
 		{Name: streamJobs, Description: "apps' work that is waiting, running or dead", Subjects: []string{subjectJobs}, AllowMsgTTL: true},
 		{Name: streamUsers, Description: "what users have chosen about apps", Subjects: []string{subjectUsers}, AllowMsgTTL: true},
+		{Name: streamMemories, Description: "what apps have noted about users", Subjects: []string{subjectMemories}},
 	}
 	for i := range configs {
 		c := &configs[i]

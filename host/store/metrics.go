@@ -19,6 +19,7 @@ const (
 	opPutJob     operation = "put_job"
 	opDropJob    operation = "drop_job"
 	opPutChoices operation = "put_choices"
+	opAddMemory  operation = "add_memories"
 	opAnnounce   operation = "announce"
 	opUnfinished operation = "unfinished"
 	opSession    operation = "session"
@@ -26,7 +27,7 @@ const (
 	opList       operation = "list"
 )
 
-var operations = []operation{opAppend, opComplete, opSettle, opAddResult, opFinishJob, opPutJob, opDropJob, opPutChoices, opAnnounce, opUnfinished, opSession, opRead, opList}
+var operations = []operation{opAppend, opComplete, opSettle, opAddResult, opFinishJob, opPutJob, opDropJob, opPutChoices, opAddMemory, opAnnounce, opUnfinished, opSession, opRead, opList}
 
 type metrics struct {
 	writes         *prometheus.HistogramVec // successful writes, by operation

@@ -93,6 +93,11 @@ app "notes.summary_2-b" {
     wall   = "250ms"
     memory = "32MiB"
   }
+
+  integration {
+    keys    = ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]
+    actions = ["notify", "read_memories"]
+  }
 }
 
 app "bare" { module = "/opt/bare.wasm" }
