@@ -387,6 +387,19 @@ app "keywords" {
   #   # 1 to 10000 keys, default 1000.
   #   max_keys = 200
   # }
+
+  # What the app's own server, outside of this host, may ask of it by
+  # /v2/integrations/keywords/… (docs/omi-api.md).
+  integration {
+    # The SHA-256 of each key that the server may show: "auricle app key" makes
+    # one. Default []: none.
+    # keys = []
+
+    # What it may do for users who have the app, of "notify",
+    # "create_conversation", "create_memories", "read_conversations" and
+    # "read_memories". Default []: nothing.
+    # actions = []
+  }
 }
 
 # Says how loud each second of audio is, and whether someone speaks.

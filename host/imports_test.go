@@ -31,6 +31,8 @@ var mayImport = map[string][]string{
 	"host/store/internal": {},
 	"host/cluster":        {"host/store"},
 	"host/users":          {"host/store"},
+	"host/omi":            {"sdk/event"},
+	"host/integrations":   {"host/apps", "host/config", "host/conversation", "host/omi", "host/store", "sdk/event"},
 	"host/handover":       {},
 	"host/origins":        {},
 	"host/certificates":   {"host/config"},

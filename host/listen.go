@@ -19,6 +19,7 @@ import (
 	"github.com/auricle-dev/auricle/host/certificates"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/handover"
+	"github.com/auricle-dev/auricle/host/integrations"
 	"github.com/auricle-dev/auricle/host/origins"
 	"github.com/auricle-dev/auricle/host/stream"
 )
@@ -124,6 +125,10 @@ func (h *Host) newServers(c config.Config, metrics *prometheus.Registry) {
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/v1/stream", h.streams)
+	mux.Handle(integrations.Path, integrations.New(integrations.Options{
+		Store: h.store, Sessions: h.sessions, Apps: h.apps, Has: h.has,
+		Logger: h.log.Named("integrations"), Registerer: metrics,
+	}))
 	mux.Handle("/", api.ForPages(origins.List(c.Stream.Origins), api.Authorise(h.auth, all)))
 	h.clients = h.newServer(c, h.guard(h.listener, api.ForClients(mux)))
 	h.operates = h.newServer(c, h.guard(h.operator, api.Authorise(h.auth, api.ForOperators(all))))

@@ -25,7 +25,7 @@ module runs in the same engine and under the same limits as in a host.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAppBuildCommand(), newAppRunCommand(), newAppInspectCommand())
+	cmd.AddCommand(newAppBuildCommand(), newAppRunCommand(), newAppInspectCommand(), newAppKeyCommand())
 	return cmd
 }
 

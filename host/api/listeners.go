@@ -9,6 +9,10 @@ import (
 // streamPath is where streams are opened; package stream answers there.
 const streamPath = "/v1/stream"
 
+// integrationsPath is what apps' own servers ask below; package integrations
+// answers there, and asks for their keys.
+const integrationsPath = "/v2/integrations"
+
 // pprofPath is what profiles of the running host are below.
 const pprofPath = "/debug/pprof"
 
@@ -16,7 +20,7 @@ const pprofPath = "/debug/pprof"
 // neither is not served to clients: a path must be named to be public.
 var (
 	bothPaths     = []string{"/healthz", "/readyz"}
-	clientsPaths  = []string{streamPath, conversationsPath, tokensPath}
+	clientsPaths  = []string{streamPath, conversationsPath, tokensPath, integrationsPath}
 	operatorPaths = []string{"/metrics", "/v1/apps", jobsPath, usersPath, replaysPath, reloadPath, clusterPath, pprofPath}
 )
 

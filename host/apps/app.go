@@ -53,6 +53,9 @@ func (a *App) Serves(uid string) bool {
 	return slices.Contains(a.config.Users, everyone) || slices.Contains(a.config.Users, uid)
 }
 
+// Integration returns what the app's own server may ask of this host.
+func (a *App) Integration() config.AppIntegration { return a.config.Integration }
+
 // State returns how long the app's memory lives: for a session where its
 // manifest asks for that and the operator granted it.
 func (a *App) State() event.State { return cmp.Or(a.state, event.StateFresh) }

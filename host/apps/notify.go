@@ -59,6 +59,30 @@ func (n *notifySlots) reserve(uid string, now time.Time) bool {
 	return true
 }
 
+// wait returns how long a user's slot stays taken.
+func (n *notifySlots) wait(uid string, now time.Time) time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if s, ok := n.users[uid]; ok && !s.at.IsZero() {
+		return max(time.Second, notifyEvery-now.Sub(s.at))
+	}
+	return time.Second // a running invocation may take it
+}
+
+// TakeNotification counts a notification that the app sends a user by other ways
+// than an invocation: of all together there is at most one in 30 s. It returns
+// how long to wait, having counted nothing, when it is too soon.
+func (a *App) TakeNotification(uid string, now time.Time) (wait time.Duration) {
+	if a.slots == nil {
+		return 0
+	}
+	if !a.slots.reserve(uid, now) {
+		return a.slots.wait(uid, now)
+	}
+	a.slots.settle(uid, now, true)
+	return 0
+}
+
 // settle ends a reservation; sent says that the slot is taken as of now.
 func (n *notifySlots) settle(uid string, now time.Time, sent bool) {
 	n.mu.Lock()

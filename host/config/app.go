@@ -89,6 +89,8 @@ func sample(k Key) string {
 		return k.Choices[0]
 	case k.Path == natsURLs:
 		return "nats://10.0.0.1:4222"
+	case k.Path == appKeys:
+		return strings.Repeat("0", 8) + "…"
 	}
 	return everyone
 }

@@ -160,8 +160,30 @@ type App struct {
 	Settings json.RawMessage // a JSON object; nil when the block has none
 	Limits   AppLimits
 	Storage  AppStorage
-	Pos      AppPos
+
+	Integration AppIntegration
+
+	Pos AppPos
 }
+
+// AppIntegration is what an app's own server, outside of this host, may ask of
+// it over HTTP.
+type AppIntegration struct {
+	Keys    []string // the SHA-256 of each key, 64 hexadecimal digits
+	Actions []string // of Actions
+}
+
+// What an app's own server may be allowed.
+const (
+	ActionNotify             = "notify"              // send a user notifications
+	ActionCreateConversation = "create_conversation" // bring whole conversations
+	ActionCreateMemories     = "create_memories"     // note facts about a user
+	ActionReadConversations  = "read_conversations"
+	ActionReadMemories       = "read_memories"
+)
+
+// Actions lists all of them.
+var Actions = []string{ActionNotify, ActionCreateConversation, ActionCreateMemories, ActionReadConversations, ActionReadMemories}
 
 // AppStorage bounds what an app keeps for each user. A zero is the default.
 type AppStorage struct {

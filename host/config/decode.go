@@ -162,6 +162,15 @@ var itemChecks = map[string]func(string) (what, do string){
 	natsURLs:      checkNATS,
 	streamOrigins: checkOrigin,
 	acmeDomains:   checkDomain,
+	appKeys:       checkDigest,
+}
+
+// checkDigest checks the SHA-256 of a key.
+func checkDigest(s string) (what, do string) {
+	if len(s) == 64 && strings.IndexFunc(s, notHex) < 0 {
+		return "", ""
+	}
+	return fmt.Sprintf("%s is not the SHA-256 of a key, 64 lower-case hexadecimal digits", quote(s)), "write what auricle app key prints"
 }
 
 // word checks text that is more than text.

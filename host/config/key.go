@@ -58,6 +58,8 @@ const (
 	streamOrigins   = "stream.origins"
 	acmeDomains     = "tls.acme.domains"
 
+	appKeys = "app.integration.keys"
+
 	authTokenPath   = "auth.token"
 	authTokenDigest = "auth.token.sha256"
 	authTokenUID    = "auth.token.uid"
@@ -362,6 +364,14 @@ var keys = []Key{
 		Path: "app.storage.max_keys", Kind: Whole, Unit: "keys", Default: `1000`, Min: 1, Max: 10_000,
 		Doc: "Keys that the app may have for one user.",
 		app: func(a *App) any { return &a.Storage.MaxKeys },
+	}, {
+		Path: appKeys, Kind: List, Default: `[]`,
+		Doc: "The SHA-256 of each key with which the app's own server may call /v2/integrations/: make one with auricle app key. The keys themselves are kept nowhere.",
+		app: func(a *App) any { return &a.Integration.Keys },
+	}, {
+		Path: "app.integration.actions", Kind: List, Default: `[]`, Choices: Actions,
+		Doc: "What the app's own server may do there, for users who have the app.",
+		app: func(a *App) any { return &a.Integration.Actions },
 	},
 }
 
@@ -431,6 +441,12 @@ func (k Key) example() string {
 		}
 		if k.Path == acmeDomains {
 			return `["auricle.example.org"]`
+		}
+		switch {
+		case k.Path == appKeys:
+			return `["` + strings.Repeat("0", 8) + `…"]`
+		case k.app != nil && len(k.Choices) > 0 && k.Path != appGrant:
+			return fmt.Sprintf("[%q]", k.Choices[0])
 		}
 		return `["transcript", "notify"]`
 	case Object:

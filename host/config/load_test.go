@@ -99,8 +99,8 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 			},
 			Tokens: config.AuthTokens{TTL: 30 * time.Second, PerUser: 2, Most: 1000},
 			Static: []config.AuthToken{
-				{Name: "backend", SHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Scopes: []string{"stream", "operate"}, Pos: at(133, 3)},
-				{Name: "ana", SHA256: "0086d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", UID: "ana@example.org", Scopes: []string{"read"}, Pos: at(138, 3)},
+				{Name: "backend", SHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Scopes: []string{"stream", "operate"}, Pos: at(138, 3)},
+				{Name: "ana", SHA256: "0086d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", UID: "ana@example.org", Scopes: []string{"read"}, Pos: at(143, 3)},
 			},
 		},
 		Apps: []config.App{{
@@ -112,6 +112,10 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 			Settings: json.RawMessage(settings),
 			Limits:   config.AppLimits{Fuel: 50_000_000, Wall: 250 * time.Millisecond, MemoryBytes: 32 << 20},
 			Storage:  config.AppStorage{MaxBytes: 1 << 20, MaxKeys: 200},
+			Integration: config.AppIntegration{
+				Keys:    []string{"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
+				Actions: []string{config.ActionNotify, config.ActionReadMemories},
+			},
 			Pos: config.AppPos{
 				Block: at(apps, 1), Module: at(apps+1, 12), SHA256: at(apps+2, 12), Grant: at(apps+3, 12), Users: at(apps+4, 12), State: at(apps+5, 12), Settings: at(apps+6, 14),
 				Grants: []config.Pos{at(apps+3, 13), at(apps+3, 29)},
@@ -125,7 +129,7 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 		}, {
 			Name: "bare", Module: "/opt/bare.wasm", Users: []string{"*"}, State: "fresh",
 			Pos: config.AppPos{
-				Block: at(apps+31, 1), Module: at(apps+31, 23), SHA256: at(apps+31, 1), Grant: at(apps+31, 1), Users: at(apps+31, 1), State: at(apps+31, 1), Settings: at(apps+31, 1),
+				Block: at(apps+36, 1), Module: at(apps+36, 23), SHA256: at(apps+36, 1), Grant: at(apps+36, 1), Users: at(apps+36, 1), State: at(apps+36, 1), Settings: at(apps+36, 1),
 			},
 		}},
 	}

@@ -22,6 +22,7 @@ const (
 	streamJobs          = "JOBS"
 	streamUsers         = "USERS"
 	streamValues        = "VALUES"
+	streamMemories      = "MEMORIES"
 	streamHosts         = "HOSTS"
 
 	subjectOpen          = "open.*.*"
@@ -32,11 +33,12 @@ const (
 	subjectJobs          = "job.*.*"
 	subjectUsers         = "user.*"
 	subjectValues        = "value.*.*"
+	subjectMemories      = "memory.*.*"
 	subjectHosts         = "host.*"
 )
 
 // diskStreams are those that are kept on disk.
-var diskStreams = []string{streamOpen, streamConversations, streamResults, streamJobs, streamUsers, streamValues}
+var diskStreams = []string{streamOpen, streamConversations, streamResults, streamJobs, streamUsers, streamMemories, streamValues}
 
 // The server's error codes that the client library has no name for.
 const (
@@ -96,6 +98,7 @@ func (o *Options) streams() []jetstream.StreamConfig {
 		{Name: streamJobs, Description: "apps' work that is waiting, running or dead", Subjects: []string{subjectJobs}, AllowMsgTTL: true},
 		{Name: streamUsers, Description: "what users have chosen about apps", Subjects: []string{subjectUsers}, AllowMsgTTL: true},
 		{Name: streamValues, Description: "what apps keep for users", Subjects: []string{subjectValues}, AllowMsgTTL: true},
+		{Name: streamMemories, Description: "what apps have noted about users", Subjects: []string{subjectMemories}},
 	}
 	for i := range configs {
 		c := &configs[i]

@@ -15,6 +15,7 @@
 //	               result.<id>.j_<app>             what an app made of the completed one: one message, the first
 //	JOBS           job.<app>.<id>                  an app's work that is waiting, running or dead, one message each
 //	USERS          user.<uid>                      what users have chosen about apps, one message each
+//	MEMORIES       memory.<uid>.<id>               what apps have noted about a user, a message for each note
 //	VALUES         value.<app>.<uid>               what an app keeps for a user, one message each
 //	HOSTS          host.<id>                       in a cluster: the hosts, in memory
 //

@@ -286,6 +286,7 @@ func TestWhatCanNotBeKeptIsRefused(t *testing.T) {
 	}
 	must(t, testutil.GatherAndCompare(reg, strings.NewReader(`# HELP auricle_store_errors_total Operations of the store that failed. A conversation that does not exist is no failure, nor is one that another host has taken over.
 # TYPE auricle_store_errors_total counter
+auricle_store_errors_total{operation="add_memories"} 0
 auricle_store_errors_total{operation="add_result"} 2
 auricle_store_errors_total{operation="announce"} 0
 auricle_store_errors_total{operation="append"} 4

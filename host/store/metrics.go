@@ -20,6 +20,7 @@ const (
 	opDropJob    operation = "drop_job"
 	opPutChoices operation = "put_choices"
 	opPutValues  operation = "put_values"
+	opAddMemory  operation = "add_memories"
 	opAnnounce   operation = "announce"
 	opUnfinished operation = "unfinished"
 	opSession    operation = "session"
@@ -27,7 +28,7 @@ const (
 	opList       operation = "list"
 )
 
-var operations = []operation{opAppend, opComplete, opSettle, opAddResult, opFinishJob, opPutJob, opDropJob, opPutChoices, opPutValues, opAnnounce, opUnfinished, opSession, opRead, opList}
+var operations = []operation{opAppend, opComplete, opSettle, opAddResult, opFinishJob, opPutJob, opDropJob, opPutChoices, opAddMemory, opPutValues, opAnnounce, opUnfinished, opSession, opRead, opList}
 
 type metrics struct {
 	writes         *prometheus.HistogramVec // successful writes, by operation

@@ -141,7 +141,9 @@ type Store struct {
 	legacy     legacy
 	ledger     ledger
 	holders    holders
-	disk       disk // of the embedded server
+	disk       disk          // of the embedded server
+	noting     chan struct{} // held while a memory is added
+	mostNotes  int           // MaxMemoryNotes
 
 	backendMu sync.Mutex    // guards the next two
 	backend   *backend      // nil before the first was opened
@@ -176,7 +178,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		options: o, ledger: ledger{unused: o.NATS != nil}, log: o.Logger, metrics: newMetrics(), name: rand.Text()[:12] + ".",
 		index: newIndex(), committers: map[string]*committer{}, replaced: make(chan struct{}), done: make(chan struct{}),
-		disk: disk{look: make(chan struct{}, 1)},
+		disk: disk{look: make(chan struct{}, 1)}, noting: make(chan struct{}, 1), mostNotes: MaxMemoryNotes,
 	}
 	s.closing, s.stop = context.WithCancel(context.Background())
 	// From here on whatever has been opened is closed again on failure.
@@ -388,7 +390,7 @@ func (s *Store) write(ctx context.Context, o operation, doing string, f func(con
 	}
 	// A caller who gave up, came too late, or asked for what can't be kept,
 	// says nothing of the store.
-	for _, mild := range []error{context.Canceled, ErrClosed, ErrBadID, ErrTooLarge, ErrTooManyChoices, ErrTooManyValues, ErrFenced, ErrUnavailable} {
+	for _, mild := range []error{context.Canceled, ErrClosed, ErrBadID, ErrTooLarge, ErrTooManyChoices, ErrTooManyValues, ErrTooManyMemories, ErrFenced, ErrUnavailable} {
 		if errors.Is(err, mild) {
 			return err
 		}

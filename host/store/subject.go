@@ -115,6 +115,10 @@ func parseJobSubject(subject string) (app, id string, ok bool) {
 	return app, id, ok
 }
 
+func memorySubject(uid, id string) string {
+	return "memory." + base64.RawURLEncoding.EncodeToString([]byte(uid)) + "." + id
+}
+
 func hostSubject(id string) string { return "host." + id }
 
 // claimSubject is where hosts are told of a claim. Nothing keeps it.

@@ -104,6 +104,7 @@ const (
 	ReasonSilence   Reason = "silence"   // nothing was said for the silence timeout
 	ReasonLost      Reason = "lost"      // the stream was lost and did not come back within the grace period
 	ReasonFull      Reason = "full"      // it reached the host's bound; the session goes on with a new one
+	ReasonImported  Reason = "imported"  // an app has brought it whole, over HTTP
 	ReasonRecovered Reason = "recovered" // its host died or stopped, and nobody came back to it on the one that found it open
 )
 
@@ -139,7 +140,7 @@ const (
 type Output struct {
 	App          string          `json:"app"`
 	Conversation string          `json:"conversation"`
-	Event        string          `json:"event"`      // the kind of the event that caused it
+	Event        string          `json:"event"`      // the kind of the event that caused it; "integration" for a call of the app's own server
 	Invocation   string          `json:"invocation"` // id of the invocation that made it
 	Kind         OutputKind      `json:"kind"`
 	Data         json.RawMessage `json:"data"`

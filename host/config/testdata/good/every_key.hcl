@@ -98,6 +98,11 @@ app "notes.summary_2-b" {
     max_bytes = "1MiB"
     max_keys  = 200
   }
+
+  integration {
+    keys    = ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]
+    actions = ["notify", "read_memories"]
+  }
 }
 
 app "bare" { module = "/opt/bare.wasm" }
