@@ -149,6 +149,8 @@ func TestAnotherUserReachesNothingByAnyRoute(t *testing.T) {
 		"PUT /v1/users/{uid}/apps/{app}":    {"/v1/users/a%2Fb/apps/echo", "", 403, auth.CodeScope},
 		"DELETE /v1/users/{uid}/apps/{app}": {"/v1/users/ada/apps/echo", "", 403, auth.CodeScope},
 
+		"GET /v1/users/{uid}/memories":              {"/v1/users/ada/memories", "", 403, auth.CodeScope},
+		"DELETE /v1/users/{uid}/memories":           {"/v1/users/ada/memories", "", 403, auth.CodeScope},
 		"GET /v1/users/{uid}/apps/{app}/storage":    {"/v1/users/ada/apps/echo/storage", "", 403, auth.CodeScope},
 		"DELETE /v1/users/{uid}/apps/{app}/storage": {"/v1/users/a%2Fb/apps/echo/storage", "", 403, auth.CodeScope},
 	}

@@ -114,6 +114,7 @@ func (h *Host) newServers(c config.Config, metrics *prometheus.Registry) {
 		Jobs:     h.jobs,
 		Users:    h.users,
 		Values:   h.store,
+		Memories: h.store,
 		Members:  h.members,
 		Shared:   h.store.Shared(),
 		Gatherer: metrics,

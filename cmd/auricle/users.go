@@ -35,7 +35,7 @@ completed conversations that is still to be done becomes a dead letter
 		newUsersSwitchCommand("reset", "Let the configuration decide again about an app for a user",
 			`Takes back what was chosen about an app for a user: the configuration decides
 again. The app need not be installed any more.`),
-		newUsersStorageCommand(), newUsersForgetCommand())
+		newUsersStorageCommand(), newUsersForgetCommand(), newUsersMemoriesCommand())
 	return cmd
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -103,6 +104,32 @@ func TestWhatAnAppStoresIsListedAndForgottenByCommand(t *testing.T) {
 	for _, name := range []string{"forget", "storage", "forget"} {
 		if got := auricle(t, exitOK, "users", name, "-url", server.URL, "a/na", "loudness"); got != none {
 			t.Errorf("users %s: %q, want %q", name, got, none)
+		}
+	}
+}
+
+func TestMemoriesAreListedAndDeletedByCommand(t *testing.T) {
+	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	at := time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)
+	if err := s.AddMemories(t.Context(), "a/na", []store.Memory{{App: "notes", Content: "likes\ttea", CreatedAt: at}}); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(api.New(api.Options{Memories: s, Gatherer: prometheus.NewRegistry()}))
+	t.Cleanup(server.Close)
+	const none = "nothing is noted about user a/na\n"
+	for _, step := range []struct{ flag, want string }{
+		{"-json=false", "noted             app    memory\n2026-03-04 05:06  notes  likes\\ttea\n"}, {"-delete", none}, {"-json=false", none},
+	} {
+		if got := auricle(t, exitOK, "users", "memories", step.flag, "-url", server.URL, "a/na"); got != step.want {
+			t.Errorf("%s: %q, want %q", step.flag, got, step.want)
 		}
 	}
 }

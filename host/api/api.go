@@ -75,6 +75,7 @@ type Options struct {
 	Jobs     Jobs
 	Users    Users
 	Values   Values // of apps
+	Memories Memories
 	Members  Members
 	Shared   bool // whether other hosts may use the same store
 	Gatherer prometheus.Gatherer
@@ -169,6 +170,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if uid, app, ok := storagePath(r.URL.EscapedPath()); ok {
 		h.storage(w, r, uid, app)
+		return
+	}
+	if uid, ok := memoriesPath(r.URL.EscapedPath()); ok {
+		h.memories(w, r, uid)
 		return
 	}
 	if uid, app, ok := userPath(r.URL.EscapedPath()); ok {

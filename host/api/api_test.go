@@ -109,7 +109,7 @@ func serve(t *testing.T, wrap func(api.Store) api.Store) (*httptest.Server, *par
 		s = wrap(s)
 	}
 	server := httptest.NewServer(api.New(api.Options{
-		Store: s, Dispatch: dispatcher, Apps: p.apps, Jobs: p.jobs, Users: p.users, Values: p.store, Gatherer: registry, Version: "1.0.0",
+		Store: s, Dispatch: dispatcher, Apps: p.apps, Jobs: p.jobs, Users: p.users, Values: p.store, Memories: p.store, Gatherer: registry, Version: "1.0.0",
 		Ready:  func() error { return p.ready },
 		Logger: hclog.New(&hclog.LoggerOptions{Output: &p.log}),
 	}))

@@ -39,6 +39,8 @@ var routes = []Route{
 	{"GET", usersPath + "/{uid}/apps", auth.Operate},
 	{"PUT", usersPath + "/{uid}/apps/{app}", auth.Operate},
 	{"DELETE", usersPath + "/{uid}/apps/{app}", auth.Operate},
+	{"GET", usersPath + "/{uid}/memories", auth.Operate},
+	{"DELETE", usersPath + "/{uid}/memories", auth.Operate},
 	{"GET", usersPath + "/{uid}/apps/{app}/storage", auth.Operate},
 	{"DELETE", usersPath + "/{uid}/apps/{app}/storage", auth.Operate},
 }

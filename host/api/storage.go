@@ -80,7 +80,7 @@ func (h *handler) forget(w http.ResponseWriter, r *http.Request, uid, app string
 		fail(w, r, http.StatusForbidden, "bad_origin", "web pages of other origins may not change anything here")
 		return
 	}
-	if n, err := io.ReadFull(r.Body, make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) {
+	if !bodyless(r) {
 		fail(w, r, http.StatusBadRequest, "bad_body", "DELETE takes no body: all that the app keeps for the user is deleted")
 		return
 	}
@@ -102,6 +102,12 @@ func (h *handler) forget(w http.ResponseWriter, r *http.Request, uid, app string
 	}
 	w.Header().Set("Retry-After", "1")
 	fail(w, r, http.StatusServiceUnavailable, "busy", "the app is writing for this user all the time; switch it off for the user, or try again")
+}
+
+// bodyless reports whether a request has no body.
+func bodyless(r *http.Request) bool {
+	n, err := io.ReadFull(r.Body, make([]byte, 1))
+	return n == 0 && errors.Is(err, io.EOF)
 }
 
 // appName reports whether s can be the name of an app.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/auricle-dev/auricle/host/api"
+	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/host/users"
 )
 
@@ -166,5 +167,34 @@ func TestWhatAnAppKeepsIsListedAndForgotten(t *testing.T) {
 	resp, body := ask(t, server, http.MethodDelete, path, "", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")
 	if resp.StatusCode != 403 {
 		t.Errorf("a page of another origin: %d %s", resp.StatusCode, body)
+	}
+}
+
+func TestMemoriesAreListedAndForgotten(t *testing.T) {
+	server, p := serve(t, nil)
+	if err := p.store.AddMemories(t.Context(), "a/b%c", []store.Memory{{App: "gone", Content: "likes <tea>"}}); err != nil {
+		t.Fatal(err)
+	}
+	const path = "/v1/users/a%2Fb%25c/memories"
+	const empty = `{"uid":"a/b%c","memories":[]}` + "\n"
+	for i, step := range []struct {
+		method, path, body, why string
+		status                  int
+		want                    string // of the body, or the code
+	}{
+		{http.MethodGet, path, "", "all of it", 200, `"app":"gone","content":"likes <tea>"`},
+		{http.MethodDelete, path, "x", "a body", 400, `"bad_body"`},
+		{http.MethodPut, path, "", "no such method", 405, `"method_not_allowed"`},
+		{http.MethodGet, path + "?limit=1", "", "a query", 400, `"bad_query"`},
+		{http.MethodGet, "/v1/users/a%20b/memories", "", "no uid", 400, `"bad_uid"`},
+		{http.MethodGet, "/v1/users/a/b/memories", "", "nothing there", 404, `"not_found"`},
+		{http.MethodDelete, path, "", "deleted", 200, empty},
+		{http.MethodDelete, path, "", "once more", 200, empty},
+		{http.MethodGet, path, "", "then it is gone", 200, empty},
+	} {
+		resp, body := ask(t, server, step.method, step.path, step.body)
+		if resp.StatusCode != step.status || !strings.Contains(body, step.want) {
+			t.Errorf("step %d, %s: %d %s, want %d %s", i, step.why, resp.StatusCode, body, step.status, step.want)
+		}
 	}
 }

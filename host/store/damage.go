@@ -240,6 +240,8 @@ func describeKey(subject string) string {
 		what = fmt.Sprintf("the result of app %q on conversation %s", app, tokens[1])
 	} else if tokens[0] == "result" && len(tokens) == 3 {
 		what = "a result on conversation " + tokens[1]
+	} else if uid, ok := parseMemorySubject(subject); ok {
+		what = fmt.Sprintf("memories of user %q", uid)
 	} else if app, uid, ok := parseValuesSubject(subject); ok {
 		what = fmt.Sprintf("what app %q keeps for user %q", app, uid)
 	} else if tokens[0] == "part" && len(tokens) == 4 {

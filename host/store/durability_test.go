@@ -293,6 +293,7 @@ auricle_store_errors_total{operation="append"} 4
 auricle_store_errors_total{operation="complete"} 4
 auricle_store_errors_total{operation="drop_job"} 0
 auricle_store_errors_total{operation="finish_job"} 0
+auricle_store_errors_total{operation="forget_memories"} 0
 auricle_store_errors_total{operation="list"} 0
 auricle_store_errors_total{operation="put_choices"} 0
 auricle_store_errors_total{operation="put_job"} 0

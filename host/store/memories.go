@@ -111,3 +111,31 @@ func (s *Store) Memories(ctx context.Context, uid string) ([]Memory, error) {
 	slices.Reverse(all)
 	return all, nil
 }
+
+// ForgetMemories deletes all that is noted about a user, and returns how many
+// memories that were. What is noted meanwhile may stay.
+func (s *Store) ForgetMemories(ctx context.Context, uid string) (int, error) {
+	ms, err := s.Memories(ctx, uid)
+	if err != nil || len(ms) == 0 {
+		return 0, err
+	}
+	return len(ms), s.write(ctx, opForgetMemories, "deleting a user's memories", func(ctx context.Context) error {
+		return s.ask(ctx, func(ctx context.Context, b *backend) error {
+			_, err := b.purge(ctx, streamMemories, purgeRequest{Filter: memorySubject(uid, "*")})
+			return err
+		})
+	})
+}
+
+// parseMemorySubject returns whose memories a subject holds.
+func parseMemorySubject(subject string) (uid string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, "memory.")
+	if !ok {
+		return "", false
+	}
+	token, id, ok := strings.Cut(rest, ".")
+	if !ok || id == "" {
+		return "", false
+	}
+	return parseAppToken(token)
+}

@@ -11,24 +11,25 @@ import (
 type operation string
 
 const (
-	opAppend     operation = "append"
-	opComplete   operation = "complete"
-	opSettle     operation = "settle"
-	opAddResult  operation = "add_result"
-	opFinishJob  operation = "finish_job"
-	opPutJob     operation = "put_job"
-	opDropJob    operation = "drop_job"
-	opPutChoices operation = "put_choices"
-	opPutValues  operation = "put_values"
-	opAddMemory  operation = "add_memories"
-	opAnnounce   operation = "announce"
-	opUnfinished operation = "unfinished"
-	opSession    operation = "session"
-	opRead       operation = "read"
-	opList       operation = "list"
+	opAppend         operation = "append"
+	opComplete       operation = "complete"
+	opSettle         operation = "settle"
+	opAddResult      operation = "add_result"
+	opFinishJob      operation = "finish_job"
+	opPutJob         operation = "put_job"
+	opDropJob        operation = "drop_job"
+	opPutChoices     operation = "put_choices"
+	opPutValues      operation = "put_values"
+	opForgetMemories operation = "forget_memories"
+	opAddMemory      operation = "add_memories"
+	opAnnounce       operation = "announce"
+	opUnfinished     operation = "unfinished"
+	opSession        operation = "session"
+	opRead           operation = "read"
+	opList           operation = "list"
 )
 
-var operations = []operation{opAppend, opComplete, opSettle, opAddResult, opFinishJob, opPutJob, opDropJob, opPutChoices, opAddMemory, opPutValues, opAnnounce, opUnfinished, opSession, opRead, opList}
+var operations = []operation{opAppend, opComplete, opSettle, opAddResult, opFinishJob, opPutJob, opDropJob, opPutChoices, opAddMemory, opForgetMemories, opPutValues, opAnnounce, opUnfinished, opSession, opRead, opList}
 
 type metrics struct {
 	writes         *prometheus.HistogramVec // successful writes, by operation

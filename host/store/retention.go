@@ -70,6 +70,7 @@ func (s *Store) retain(ctx context.Context) {
 		s.enforce(ctx, streamJobs, kindDeadLetter, r.DeadLetters, counts, s.removeDeadLetters),
 		s.removeSettled(ctx),
 		s.measure(ctx, streamOpen, 0),
+		s.measure(ctx, streamMemories, 0),
 		s.measure(ctx, streamValues, 0),
 	)
 	if err != nil && s.closing.Err() == nil {
