@@ -139,6 +139,26 @@ func (a *Authenticator) StreamRequest(r *http.Request) (Identity, error) {
 	return id, a.count(err)
 }
 
+// StreamToken is StreamRequest for a token that came in a stream's message: a
+// single-use one is used by that.
+func (a *Authenticator) StreamToken(ctx context.Context, token string) (id Identity, err error) {
+	rules := a.current()
+	switch {
+	case !rules.on:
+		return Anyone(), nil
+	case token == "":
+		err = &Refusal{CodeMissing, "credentials are needed; send a token"}
+	case strings.HasPrefix(token, singleUsePrefix):
+		id, err = a.single.redeem(token, time.Now())
+	default:
+		id, err = rules.check(ctx, token)
+	}
+	if err == nil {
+		err = id.Require(Stream)
+	}
+	return id, a.count(err)
+}
+
 // Refuse counts a refusal that a caller has found by itself, and returns it.
 func (a *Authenticator) Refuse(f *Refusal) *Refusal {
 	a.refused.WithLabelValues(f.Code).Inc()
