@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"host/dispatch":       {"host/apps", "host/audio", "plugins", "sdk/event"},
 	"host/replays":        {"host/apps", "plugins"},
 	"host/apps":           {"host/config", "plugins", "sdk/event"},
-	"host/audio":          {},
+	"host/audio":          {"plugins"},
 	"host/clock":          {},
 	"host/store":          {"host/audio", "host/store/internal", "sdk/event"},
 	"host/store/internal": {},
@@ -94,6 +94,7 @@ func TestImportRulesRefuse(t *testing.T) {
 		{"sdk/apptest", "host/apps"},
 		{"host/dispatch", "host/conversation"},
 		{"host/apps", "host/dispatch"},
+		{"host/audio", "host/apps"},
 		{"host", "cmd/auricle"},
 		{"examples/apps/keywords", "host"},
 	} {

@@ -71,13 +71,13 @@ func (c *conversation) audioMillis(f *audio.Format) int64 {
 	if f == nil {
 		return 0
 	}
-	return c.earlierAudioMillis + f.Duration(c.audioBytes).Milliseconds()
+	return c.earlierAudioMillis + f.Duration(c.audioSamples).Milliseconds()
 }
 
 // samples returns how much audio of format f, in samples of one channel, the
-// conversation had when this host had taken bytes of it.
-func (c *conversation) samples(f *audio.Format, bytes int64) int64 {
-	return c.earlierAudioMillis*int64(f.Rate)/1000 + bytes/int64(f.FrameBytes())
+// conversation had when this host had taken so many of it.
+func (c *conversation) samples(f *audio.Format, taken int64) int64 {
+	return c.earlierAudioMillis*int64(f.Rate)/1000 + taken
 }
 
 // onSilence completes the conversation if nothing was said for long enough,

@@ -41,11 +41,10 @@ const (
 // another stream, when another host has it, and with Sessions.Close; what was
 // said is stored first.
 type session struct {
-	owner      *Sessions
-	id         string
-	request    StartRequest // of the stream that began it
-	frameBytes int          // of one sample of all channels; 0 without audio
-	boxes      Mailboxes
+	owner   *Sessions
+	id      string
+	request StartRequest // of the stream that began it
+	boxes   Mailboxes
 
 	attached atomic.Pointer[Attachment] // nil without a stream; written with mu held, but by Wait
 
@@ -107,7 +106,6 @@ func (m *Sessions) newSession(id string, r StartRequest, restored bool) *session
 	so := dispatch.SessionOptions{UID: r.UID, ID: id, Language: r.Language, Recovered: restored, Deliver: s.deliver, Gap: s.gap, Changed: s.appsChanged}
 	if r.Audio != nil {
 		so.Rate = r.Audio.Rate
-		s.frameBytes = r.Audio.FrameBytes()
 	}
 	s.mu.Lock() // appsChanged may be called as soon as the boxes are open
 	s.boxes = m.o.Dispatch.Open(so)

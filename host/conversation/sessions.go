@@ -71,6 +71,8 @@ type Sessions struct {
 	inHand  inHand
 	clock   *clock.Clock // of every session
 
+	decoders *audio.Decoders // of every stream that an app hears
+
 	ctx    context.Context // ends when Close or Flush gives up on the store
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // journals, and what looks whether sessions are lost
@@ -117,13 +119,14 @@ func New(o Options) *Sessions {
 	}
 	m := newMetrics(o.Registerer)
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Sessions{
+	s := &Sessions{
 		o:        o,
 		log:      o.Logger,
 		metrics:  m,
 		results:  newResults(o.Store, o.Logger, m),
 		ids:      ids{now: o.Now},
 		clock:    clock.New(),
+		decoders: &audio.Decoders{},
 		ctx:      ctx,
 		cancel:   cancel,
 		closing:  make(chan struct{}),
@@ -132,6 +135,8 @@ func New(o Options) *Sessions {
 		users:    make(map[string]int),
 		waiting:  list.New(),
 	}
+	m.countDecoders(s.decoders)
+	return s
 }
 
 // Silence returns the silence after which a conversation completes.
@@ -365,9 +370,12 @@ func (m *Sessions) Close(ctx context.Context) error {
 	m.wg.Wait()
 	m.clock.Close()
 	if err != nil {
-		return fmt.Errorf("%d sessions were not handed over; what was acknowledged is recovered at the next start: %w", left, err)
+		err = fmt.Errorf("%d sessions were not handed over; what was acknowledged is recovered at the next start: %w", left, err)
 	}
-	return nil
+	if e := m.decoders.Close(ctx); e != nil {
+		err = errors.Join(err, fmt.Errorf("closing the decoders of audio: %w", e))
+	}
+	return err
 }
 
 // Flush waits until what apps have answered is stored. When ctx ends first the

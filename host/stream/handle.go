@@ -22,7 +22,7 @@ func (st *stream) audio(now time.Time, b []byte) {
 		return
 	}
 	st.server.metrics.messages["audio"].Inc()
-	if !st.pace.admit(now, len(b)) {
+	if !st.pace.admit(now, b) {
 		c := &st.server.o.Config
 		st.fail(wire.CloseAudioTooFast, wire.CodeAudioTooFast, fmt.Sprintf("audio came faster than %d times real time and %v at once (limits.audio_rate, limits.audio_burst_ms); send what was recorded before more slowly. What came before is taken: see audio_bytes of the last ack", c.AudioRate, c.AudioBurst), &wire.Ref{Type: "audio"})
 		return
