@@ -63,4 +63,4 @@ var Native = &Dialect{
 func speakNative(st *stream) dialect { return native{st} }
 
 // Dialects are all that a Server can speak.
-var Dialects = []*Dialect{Native}
+var Dialects = []*Dialect{Native, OmiPusher, OmiListen}
