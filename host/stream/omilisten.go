@@ -102,9 +102,9 @@ var _ dialect = (*omiListener)(nil)
 func (l *omiListener) frames() int { return websocket.TextMessage }
 
 func (l *omiListener) opened(ctx context.Context) {
-	l.tell(serviceStatus{"service_status", "initiating", "Service Starting"})
 	l.beat.Init(l.st.server.clock, l.onBeat)
 	l.onBeat()
+	l.tell(serviceStatus{"service_status", "initiating", "Service Starting"})
 	l.st.apart(func() { l.start(ctx) })
 }
 
