@@ -409,6 +409,7 @@ func TestOmisSocketsRefuseBeforeTheUpgrade(t *testing.T) {
 		{"/v1/trigger/listen?uid=a%20b", "bad_query", "uid"},
 		{"/v1/trigger/listen?uid=ada&sample_rate=fast", "bad_query", "sample_rate"},
 		{"/v1/trigger/listen?uid=ada&sample_rate=44", "bad_query", "sample_rate"},
+		{"/v4/listen", "bad_query", "uid"},
 		{"/v4/listen?uid=ada&codec=aac", "unsupported_audio", `"aac"`}, // by name
 		{"/v4/listen?uid=ada&codec=lc3", "unsupported_audio", `"lc3"`},
 		{"/v4/listen?uid=ada&codec=lc3_fs1030", "unsupported_audio", `"lc3_fs1030"`},

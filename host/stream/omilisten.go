@@ -60,7 +60,7 @@ func openListen(r *http.Request) (opening, *refusal) {
 	if err := l.format.Check(); err != nil {
 		q.fail(wire.CodeUnsupportedAudio, "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	return opening{uid: l.uid, speak: func(st *stream) dialect {
+	return opening{uid: l.uid, needsUID: true, speak: func(st *stream) dialect {
 		l := l
 		l.st = st
 		st.watch.idle = omiInactivity
