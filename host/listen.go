@@ -125,11 +125,13 @@ func (h *Host) newServers(c config.Config, metrics *prometheus.Registry) {
 		Logger:   h.log.Named("api"),
 	})
 	mux := http.NewServeMux()
-	mux.Handle("/v1/stream", h.streams)
 	mux.Handle(integrations.Path, integrations.New(integrations.Options{
 		Store: h.store, Sessions: h.sessions, Apps: h.apps, Has: h.has,
 		Logger: h.log.Named("integrations"), Registerer: metrics,
 	}))
+	for _, d := range stream.Dialects {
+		mux.Handle(d.Path, h.streams.Handler(d))
+	}
 	mux.Handle("/", api.ForPages(origins.List(c.Stream.Origins), api.Authorise(h.auth, all)))
 	h.clients = h.newServer(c, h.guard(h.listener, api.ForClients(mux)))
 	h.operates = h.newServer(c, h.guard(h.operator, api.Authorise(h.auth, api.ForOperators(all))))

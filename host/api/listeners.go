@@ -6,8 +6,13 @@ import (
 	"strings"
 )
 
-// streamPath is where streams are opened; package stream answers there.
-const streamPath = "/v1/stream"
+// Where streams are opened, of the native protocol and of Omi's; package stream
+// answers there.
+const (
+	streamPath    = "/v1/stream"
+	omiPusherPath = "/v1/trigger/listen"
+	omiListenPath = "/v4/listen"
+)
 
 // integrationsPath is what apps' own servers ask below; package integrations
 // answers there, and asks for their keys.
@@ -20,7 +25,7 @@ const pprofPath = "/debug/pprof"
 // neither is not served to clients: a path must be named to be public.
 var (
 	bothPaths     = []string{"/healthz", "/readyz"}
-	clientsPaths  = []string{streamPath, conversationsPath, tokensPath, integrationsPath}
+	clientsPaths  = []string{streamPath, omiPusherPath, omiListenPath, conversationsPath, tokensPath, integrationsPath}
 	operatorPaths = []string{"/metrics", "/v1/apps", jobsPath, usersPath, replaysPath, reloadPath, clusterPath, pprofPath}
 )
 

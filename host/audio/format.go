@@ -1,7 +1,6 @@
 package audio
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,11 +15,19 @@ type Codec string
 // The codecs that this host takes.
 const (
 	PCM16 Codec = "pcm_s16le" // signed 16-bit little-endian PCM
+	PCM8  Codec = "pcm_u8"    // unsigned 8-bit PCM: 128 is silence
 	MuLaw Codec = "pcm_mulaw" // 8-bit mu-law, ITU-T G.711
+	ALaw  Codec = "pcm_alaw"  // 8-bit A-law, ITU-T G.711
+	Opus  Codec = "opus"      // one Opus packet a frame, RFC 6716, without a container
 )
 
-// Codecs lists every codec that this host takes.
-var Codecs = []Codec{PCM16, MuLaw}
+// Codecs lists every codec that this host takes. Others that devices are known
+// to send, aac and lc3 among them, are not, and Check names them.
+var Codecs = []Codec{PCM16, PCM8, MuLaw, ALaw, Opus}
+
+// opusRates are those at which an Opus decoder puts out: RFC 6716, table 1.
+// What a packet was encoded from may be another, which it says itself.
+var opusRates = []int{8_000, 12_000, 16_000, 24_000, 48_000}
 
 // The bounds of a Format.
 const (
@@ -32,16 +39,23 @@ const (
 // SampleBytes is the length of one sample of converted audio: s16le, mono.
 const SampleBytes = 2
 
-// ErrPartialSample is wrapped by AppendMono's error when a frame does not
-// hold a whole number of samples of every channel.
-var ErrPartialSample = errors.New("half a sample")
+// The errors of a frame that can't be taken.
+var (
+	// ErrPartialSample says that a frame of PCM does not hold a whole number of
+	// samples of every channel.
+	ErrPartialSample = errors.New("half a sample")
+
+	// ErrBadPacket says that a frame is not an Opus packet, or one that can't be
+	// decoded.
+	ErrBadPacket = errors.New("not an Opus packet")
+)
 
 // FormatError says which field of a Format this host does not take, what it
 // was, and what would be taken. Its text is fit to be sent to the client.
 type FormatError struct {
 	Field     string // "codec", "rate" or "channels"
 	Got       string
-	Supported string // what may stand there, for example "pcm_s16le, pcm_mulaw"
+	Supported string // what may stand there, for example "pcm_s16le, opus"
 }
 
 // Error returns, for example, `audio rate 0 is not supported; supported: 8000 to 48000 Hz`.
@@ -49,7 +63,10 @@ func (e *FormatError) Error() string {
 	return fmt.Sprintf("audio %s %s is not supported; supported: %s", e.Field, e.Got, e.Supported)
 }
 
-// Format is how a client's audio is encoded. Channels are interleaved.
+// Format is how a client's audio is encoded: PCM with its channels
+// interleaved, or one Opus packet a frame. Of Opus, Rate is what packets are
+// decoded to, and Channels what the client means to send; a packet says itself
+// what is in it.
 type Format struct {
 	Codec    Codec `json:"codec"`
 	Rate     int   `json:"rate"`     // samples a second of each channel
@@ -76,7 +93,11 @@ func (f Format) Check() error {
 		}
 		errs = append(errs, &FormatError{Field: "codec", Got: quote(string(f.Codec)), Supported: strings.Join(names, ", ")})
 	}
-	if f.Rate < MinRate || f.Rate > MaxRate {
+	if f.Codec == Opus {
+		if !slices.Contains(opusRates, f.Rate) {
+			errs = append(errs, &FormatError{Field: "rate", Got: strconv.Itoa(f.Rate), Supported: "8000, 12000, 16000, 24000 or 48000 Hz with opus"})
+		}
+	} else if f.Rate < MinRate || f.Rate > MaxRate {
 		errs = append(errs, &FormatError{Field: "rate", Got: strconv.Itoa(f.Rate), Supported: fmt.Sprintf("%d to %d Hz", MinRate, MaxRate)})
 	}
 	if f.Channels < 1 || f.Channels > MaxChannels {
@@ -96,7 +117,8 @@ func quote(s string) string {
 }
 
 // FrameBytes returns the bytes of one sample of all channels, as the client
-// sends them; 0 when f has no supported codec or no channels.
+// sends them; 0 when f has no channels, no supported codec, or Opus, where it
+// is not fixed.
 func (f Format) FrameBytes() int {
 	if f.Channels < 1 {
 		return 0
@@ -104,96 +126,38 @@ func (f Format) FrameBytes() int {
 	switch f.Codec {
 	case PCM16:
 		return 2 * f.Channels
-	case MuLaw:
+	case PCM8, MuLaw, ALaw:
 		return f.Channels
 	}
 	return 0
 }
 
-// Duration returns how long n bytes of the client's audio sound; half a
-// sample at the end counts nothing. It is 0 when f does not pass Check.
-func (f Format) Duration(n int64) time.Duration {
-	fb := int64(f.FrameBytes())
-	if fb == 0 || f.Rate <= 0 || n <= 0 {
-		return 0
+// Samples returns how many samples of each channel frame, a binary message of
+// a client's, is, without decoding it: an Opus packet says so in its first
+// bytes, and its whole structure is checked. The error wraps ErrPartialSample
+// or ErrBadPacket, or is Check's.
+func (f Format) Samples(frame []byte) (int, error) {
+	if f.Codec == Opus {
+		n, err := opusSamples(frame)
+		return n * f.Rate / opusMaxRate, err
 	}
-	return samplesDuration(n/fb, f.Rate)
-}
-
-// samplesDuration does not overflow before the duration itself does (292 years).
-func samplesDuration(n int64, rate int) time.Duration {
-	r := int64(rate)
-	return time.Duration(n/r)*time.Second + time.Duration(n%r)*time.Second/time.Duration(r)
-}
-
-// MonoBytes returns how many bytes AppendMono appends for n bytes of a
-// client's audio.
-func (f Format) MonoBytes(n int) int {
 	fb := f.FrameBytes()
 	if fb == 0 {
+		return 0, f.Check()
+	}
+	if len(frame)%fb != 0 {
+		return 0, fmt.Errorf("%w: a frame of %d bytes is not a multiple of %d (%s)", ErrPartialSample, len(frame), fb, f)
+	}
+	return len(frame) / fb, nil
+}
+
+// Duration returns how long so many samples of each channel sound. It is 0
+// when f has no rate, and does not overflow before the duration itself does
+// (292 years).
+func (f Format) Duration(samples int64) time.Duration {
+	if f.Rate <= 0 || samples <= 0 {
 		return 0
 	}
-	return n / fb * SampleBytes
-}
-
-// AppendMono converts src, a frame of a client's audio, to s16le mono at the
-// same rate and appends it to dst. Stereo becomes the mean of both channels.
-// It allocates only when dst has too little room.
-//
-// When src is not a whole number of samples of every channel, the error wraps
-// ErrPartialSample and dst comes back unchanged; so it does, with Check's
-// error, when f has a codec or channels that this host does not take.
-func (f Format) AppendMono(dst, src []byte) ([]byte, error) {
-	fb := f.FrameBytes()
-	if fb == 0 || f.Channels > MaxChannels {
-		return dst, f.Check()
-	}
-	if len(src)%fb != 0 {
-		return dst, fmt.Errorf("%w: a frame of %d bytes is not a multiple of %d (%s)", ErrPartialSample, len(src), fb, f)
-	}
-	stereo := f.Channels == 2
-	switch {
-	case f.Codec == PCM16 && !stereo:
-		return append(dst, src...), nil
-	case f.Codec == PCM16:
-		dst = slices.Grow(dst, len(src)/2)
-		for ; len(src) >= 4; src = src[4:] {
-			l := int16(binary.LittleEndian.Uint16(src))
-			r := int16(binary.LittleEndian.Uint16(src[2:]))
-			dst = appendMean(dst, l, r)
-		}
-	case !stereo:
-		dst = slices.Grow(dst, 2*len(src))
-		for _, b := range src {
-			dst = binary.LittleEndian.AppendUint16(dst, uint16(muLaw[b]))
-		}
-	default:
-		dst = slices.Grow(dst, len(src))
-		for ; len(src) >= 2; src = src[2:] {
-			dst = appendMean(dst, muLaw[src[0]], muLaw[src[1]])
-		}
-	}
-	return dst, nil
-}
-
-// appendMean appends the mean of two samples. The sum needs 17 bits.
-func appendMean(dst []byte, l, r int16) []byte {
-	return binary.LittleEndian.AppendUint16(dst, uint16(int16((int32(l)+int32(r))/2)))
-}
-
-// muLaw decodes a mu-law byte: ITU-T G.711, scaled to 16 bits (±32124).
-var muLaw = muLawTable()
-
-func muLawTable() (t [256]int16) {
-	const bias = 0x84
-	for i := range t {
-		// A byte is sent inverted: sign, 3 bits of segment, 4 bits of step.
-		b := ^byte(i)
-		v := (int16(b&0x0f)<<3+bias)<<(b>>4&7) - bias
-		if b&0x80 != 0 {
-			v = -v
-		}
-		t[i] = v
-	}
-	return t
+	r := int64(f.Rate)
+	return time.Duration(samples/r)*time.Second + time.Duration(samples%r)*time.Second/time.Duration(r)
 }

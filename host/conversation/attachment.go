@@ -2,8 +2,10 @@ package conversation
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/auricle-dev/auricle/sdk/wire"
 )
@@ -16,37 +18,41 @@ const maxScratchBytes = 256 << 10
 // Once a newer stream has the session, what this one still sends is refused
 // and its Detach does nothing.
 type Attachment struct {
-	s       *session
-	client  Client
-	scratch []byte // converted audio; belongs to the stream's goroutine
+	s      *session
+	client Client
+
+	// The stream's goroutine's own.
+	decoder *audio.Decoder // nil while no app hears
+	scratch []byte         // converted audio
 }
 
 // Session returns the session's id.
 func (a *Attachment) Session() string { return a.s.id }
 
 // Audio takes one frame of the client's audio, which it does not keep. With no
-// app to hear it the frame is counted and let go, and nothing is allocated. An
-// error is an *InputError: the frame was refused whole.
+// app to hear it the frame is counted and let go: nothing is decoded, and
+// nothing is allocated. An error that is an *InputError says that the frame was
+// refused whole; any other is the host's own.
 func (a *Attachment) Audio(frame []byte) error {
 	s := a.s
 	if len(frame) == 0 {
 		return nil
 	}
-	if s.frameBytes == 0 {
+	if s.request.Audio == nil {
 		return refuse(wire.CodeNoAudio, 0, "this session has no audio: its start named no audio format; start a session with one, or send transcripts only")
 	}
-	if len(frame)%s.frameBytes != 0 {
-		return refuse(wire.CodeHalfSample, 0, "a frame of %d bytes is not whole samples: send a multiple of %d bytes (%s); the frame was not taken", len(frame), s.frameBytes, *s.request.Audio)
+	samples, err := s.request.Audio.Samples(frame)
+	if err != nil {
+		return refuseFrame(err)
 	}
-	pcm, wanted := frame, s.boxes.WantsAudio()
+	var pcm []byte
+	wanted := s.boxes.WantsAudio()
 	if wanted {
-		var err error
-		if pcm, err = s.request.Audio.AppendMono(a.scratch[:0], frame); err != nil {
-			return refuse(wire.CodeHalfSample, 0, "%v; the frame was not taken", err)
+		if pcm, err = a.decode(frame); err != nil {
+			return refuseFrame(err)
 		}
-		if a.scratch = pcm; cap(pcm) > maxScratchBytes {
-			a.scratch = nil
-		}
+	} else {
+		a.forget()
 	}
 
 	now := time.Now()
@@ -62,8 +68,8 @@ func (a *Attachment) Audio(frame []byte) error {
 	if len(s.current.entries) == 0 {
 		s.current.quietSince = now
 	}
-	before := s.current.audioBytes
-	s.current.audioBytes += int64(len(frame))
+	before := s.current.audioSamples
+	s.current.audioSamples += int64(samples)
 	s.audioBytes += int64(len(frame))
 	s.owner.metrics.audioReceived.Add(float64(len(frame)))
 	s.ackSoon()
@@ -73,6 +79,43 @@ func (a *Attachment) Audio(frame []byte) error {
 		s.owner.metrics.audioDiscarded.Add(float64(len(frame)))
 	}
 	return nil
+}
+
+// decode turns a frame into PCM, which is valid until the next. There is a
+// decoder from the first frame that an app hears.
+func (a *Attachment) decode(frame []byte) (pcm []byte, err error) {
+	if a.decoder == nil {
+		if a.decoder, err = a.s.owner.decoders.New(*a.s.request.Audio); err != nil {
+			return nil, err
+		}
+	}
+	if pcm, err = a.decoder.AppendMono(a.scratch[:0], frame); err != nil {
+		return nil, err
+	}
+	if a.scratch = pcm; cap(pcm) > maxScratchBytes {
+		a.scratch = nil
+	}
+	return pcm, nil
+}
+
+// forget lets the decoder go: what it heard is no past for what comes later.
+func (a *Attachment) forget() {
+	if a.decoder != nil {
+		a.decoder.Close()
+		a.decoder = nil
+	}
+}
+
+// refuseFrame says what Format.Samples or a decoder has against a frame. What
+// is no fault of the client's stays as it is.
+func refuseFrame(err error) error {
+	switch {
+	case errors.Is(err, audio.ErrPartialSample):
+		return refuse(wire.CodeHalfSample, 0, "%v: send whole samples of every channel; the frame was not taken", err)
+	case errors.Is(err, audio.ErrBadPacket):
+		return refuse(wire.CodeBadAudio, 0, "%v: send one Opus packet in each binary message, without a container; the frame was not taken", err)
+	}
+	return err
 }
 
 // Transcript takes segments of the client's, which are not changed after. They
@@ -175,6 +218,7 @@ func (a *Attachment) Wait(ctx context.Context) error {
 // Detach says that the stream was lost. The session waits for another one, for
 // the grace period; what was said is then completed with event.ReasonLost.
 func (a *Attachment) Detach() {
+	a.forget()
 	if longest := a.detach(); longest != nil {
 		longest.giveUp()
 	}

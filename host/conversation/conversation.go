@@ -16,16 +16,16 @@ const segmentOverheadBytes = 160
 // guarded by its session's mutex; once it is completing only the journal
 // reads it.
 type conversation struct {
-	head       event.Conversation // without segments
-	opened     bool               // something was said
-	announced  bool               // the client was told that it is open
-	entries    []entry            // in order of arrival
-	index      map[string]int     // segment id to its place in entries; nil until the first
-	unsaved    []int              // places in entries that the journal has not taken yet
-	sizeBytes  int64              // of the segments, with their overhead
-	audioBytes int64              // as the client sent it
-	lastSeq    uint64             // the session's when it began, or of the last transcript accepted into it
-	quietSince time.Time          // from when silence is measured
+	head         event.Conversation // without segments
+	opened       bool               // something was said
+	announced    bool               // the client was told that it is open
+	entries      []entry            // in order of arrival
+	index        map[string]int     // segment id to its place in entries; nil until the first
+	unsaved      []int              // places in entries that the journal has not taken yet
+	sizeBytes    int64              // of the segments, with their overhead
+	audioSamples int64              // of each channel, taken by this host
+	lastSeq      uint64             // the session's when it began, or of the last transcript accepted into it
+	quietSince   time.Time          // from when silence is measured
 
 	// What it has at the wall clock's wallAnchor is read off the monotonic clock
 	// from anchor on: a wall clock that jumps dates nothing wrongly.

@@ -22,7 +22,7 @@ func (s *session) open(now time.Time) {
 	c.dated(c.head.StartedAt, now)
 	c.quietSince = now
 	s.owner.metrics.conversations.Inc()
-	s.silenceAlarm.In(s.owner.o.Silence)
+	s.silenceAlarm.In(s.silence())
 	s.announce()
 }
 
@@ -57,7 +57,7 @@ func (s *session) begin(r event.Reason) {
 	c.head.AudioMillis = c.audioMillis(s.request.Audio)
 	c.sessionAudio = s.audioBytes
 	s.completing = append(s.completing, c)
-	s.current = s.newConversation(s.owner.ids.next("c_"))
+	s.current = s.newConversation(s.nextID())
 	s.silenceAlarm.Stop()
 	s.tell().Conversation(c.head.ID, wire.StateCompleting, nil)
 	if s.boxes.WantsAudio() {
@@ -71,13 +71,13 @@ func (c *conversation) audioMillis(f *audio.Format) int64 {
 	if f == nil {
 		return 0
 	}
-	return c.earlierAudioMillis + f.Duration(c.audioBytes).Milliseconds()
+	return c.earlierAudioMillis + f.Duration(c.audioSamples).Milliseconds()
 }
 
 // samples returns how much audio of format f, in samples of one channel, the
-// conversation had when this host had taken bytes of it.
-func (c *conversation) samples(f *audio.Format, bytes int64) int64 {
-	return c.earlierAudioMillis*int64(f.Rate)/1000 + bytes/int64(f.FrameBytes())
+// conversation had when this host had taken so many of it.
+func (c *conversation) samples(f *audio.Format, taken int64) int64 {
+	return c.earlierAudioMillis*int64(f.Rate)/1000 + taken
 }
 
 // onSilence completes the conversation if nothing was said for long enough,
@@ -89,12 +89,12 @@ func (s *session) onSilence() {
 	if s.phase >= phaseLeaving || !s.current.opened {
 		return
 	}
-	if left := s.owner.o.Silence - time.Since(s.current.quietSince); left > 0 {
+	if left := s.silence() - time.Since(s.current.quietSince); left > 0 {
 		s.silenceAlarm.In(left)
 		return
 	}
 	if !s.complete(event.ReasonSilence) {
-		s.silenceAlarm.In(s.owner.o.Silence) // the store is behind; the conversation just stays open
+		s.silenceAlarm.In(s.silence()) // the store is behind; the conversation just stays open
 	}
 }
 

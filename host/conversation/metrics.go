@@ -3,9 +3,12 @@ package conversation
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/auricle-dev/auricle/host/audio"
 )
 
 type metrics struct {
+	factory        promauto.Factory
 	sessions       prometheus.Gauge
 	resumed        *prometheus.CounterVec
 	adopted        prometheus.Counter
@@ -23,6 +26,7 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	f := promauto.With(r)
 	return &metrics{
+		factory: f,
 		sessions: f.NewGauge(prometheus.GaugeOpts{
 			Name: "auricle_sessions_open",
 			Help: "Sessions, with or without a stream attached.",
@@ -68,4 +72,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Results of apps that were not stored, by reason: queue_full, store_failed, shutdown.",
 		}, []string{"reason"}),
 	}
+}
+
+// countDecoders registers how many decoders there are.
+func (m *metrics) countDecoders(ds *audio.Decoders) {
+	m.factory.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "auricle_audio_decoders",
+		Help: "Streams whose audio is decoded: an app of their user gets it.",
+	}, func() float64 { return float64(ds.Open()) })
 }

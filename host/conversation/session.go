@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"sync"
@@ -41,11 +42,10 @@ const (
 // another stream, when another host has it, and with Sessions.Close; what was
 // said is stored first.
 type session struct {
-	owner      *Sessions
-	id         string
-	request    StartRequest // of the stream that began it
-	frameBytes int          // of one sample of all channels; 0 without audio
-	boxes      Mailboxes
+	owner   *Sessions
+	id      string
+	request StartRequest // of the stream that began it
+	boxes   Mailboxes
 
 	attached atomic.Pointer[Attachment] // nil without a stream; written with mu held, but by Wait
 
@@ -107,7 +107,6 @@ func (m *Sessions) newSession(id string, r StartRequest, restored bool) *session
 	so := dispatch.SessionOptions{UID: r.UID, ID: id, Language: r.Language, Recovered: restored, Deliver: s.deliver, Gap: s.gap, Changed: s.appsChanged}
 	if r.Audio != nil {
 		so.Rate = r.Audio.Rate
-		s.frameBytes = r.Audio.FrameBytes()
 	}
 	s.mu.Lock() // appsChanged may be called as soon as the boxes are open
 	s.boxes = m.o.Dispatch.Open(so)
@@ -127,12 +126,15 @@ func (s *session) attach(c Client) *Attachment {
 	s.storeDown = false // whoever is new has not been told
 	s.graceAlarm.Stop()
 	c.Ready(Ready{
-		Session: s.id, Conversation: s.current.head.ID, Audio: s.audience(), Apps: s.boxes.Apps(),
+		Session: s.id, Conversation: s.current.head.ID, Audio: s.audience(), Format: s.request.Audio, Apps: s.boxes.Apps(),
 		Seq: s.seq.last, AudioBytes: s.audioBytes,
 	})
 	s.attached.Store(a) // what apps make goes to this stream from here on, and so after Ready
 	return a
 }
+
+// silence is after what silence a conversation completes.
+func (s *session) silence() time.Duration { return cmp.Or(s.request.Silence, s.owner.o.Silence) }
 
 // catchUp tells a stream that has resumed the session what it may have missed.
 // mu is held.
@@ -148,7 +150,7 @@ func (s *session) catchUp() {
 	if s.current.opened {
 		s.announce()
 		if !s.silenceAlarm.IsSet() {
-			s.silenceAlarm.Set(s.current.quietSince.Add(s.owner.o.Silence))
+			s.silenceAlarm.Set(s.current.quietSince.Add(s.silence()))
 		}
 	}
 	if s.ackedSeq > 0 || s.ackedAudio > 0 {

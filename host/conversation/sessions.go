@@ -71,6 +71,8 @@ type Sessions struct {
 	inHand  inHand
 	clock   *clock.Clock // of every session
 
+	decoders *audio.Decoders // of every stream that an app hears
+
 	ctx    context.Context // ends when Close or Flush gives up on the store
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // journals, and what looks whether sessions are lost
@@ -117,13 +119,14 @@ func New(o Options) *Sessions {
 	}
 	m := newMetrics(o.Registerer)
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Sessions{
+	s := &Sessions{
 		o:        o,
 		log:      o.Logger,
 		metrics:  m,
 		results:  newResults(o.Store, o.Logger, m),
 		ids:      ids{now: o.Now},
 		clock:    clock.New(),
+		decoders: &audio.Decoders{},
 		ctx:      ctx,
 		cancel:   cancel,
 		closing:  make(chan struct{}),
@@ -132,6 +135,8 @@ func New(o Options) *Sessions {
 		users:    make(map[string]int),
 		waiting:  list.New(),
 	}
+	m.countDecoders(s.decoders)
+	return s
 }
 
 // Silence returns the silence after which a conversation completes.
@@ -148,6 +153,19 @@ type StartRequest struct {
 	UID     string
 	Session string        // to resume; empty begins a new one
 	Audio   *audio.Format // nil: the session has transcripts only
+
+	// Name, where it is not empty, is the session's, of letters, digits, '_' and
+	// '-', and must tell users apart by itself; Session is then not looked at. The
+	// session is begun when there is none of the name.
+	Name string
+	// Kind begins the id of a session that has no name, and of one that has it is
+	// the beginning of the name; see Waiting.
+	Kind string
+	// Silence after which a conversation completes; 0 means that of Options. It
+	// holds while a stream that has asked for it is attached.
+	Silence time.Duration
+	// AnyAudio resumes a session whose audio is another than Audio; see Ready.
+	AnyAudio bool
 
 	// What a stream that resumes a session gives of these holds for the
 	// conversations that begin after; what it leaves out stays as it was.
@@ -166,7 +184,7 @@ func (m *Sessions) Len() int {
 // Start begins a session, or resumes one, that speaks to c. A session that is
 // resumed is taken from the stream that still has it, from the store if need
 // be, and so from another host. The errors are ErrClosed, ErrTooManySessions,
-// ErrTooManyStreams, ErrUnknownSession, ErrFormatChanged, ctx's, those of audio.Format.Check, and
+// ErrTooManyStreams, ErrUnknownSession, ErrFormatChanged, ErrFinished, ctx's, those of audio.Format.Check, and
 // the store's when it can't say whether there is such a session.
 func (m *Sessions) Start(ctx context.Context, r StartRequest, c Client) (*Attachment, error) {
 	if err := ctx.Err(); err != nil {
@@ -177,14 +195,26 @@ func (m *Sessions) Start(ctx context.Context, r StartRequest, c Client) (*Attach
 			return nil, err
 		}
 	}
-	if r.Session != "" {
+	switch {
+	case r.Name != "":
+		return m.startNamed(ctx, r, c)
+	case r.Session != "":
 		return m.resume(ctx, r, c)
 	}
 	if err := m.admit(r.UID); err != nil {
 		return nil, err
 	}
-	s := m.newSession(m.ids.next("s_"), r, false)
-	s.current = s.newConversation(m.ids.next("c_"))
+	prefix := "s_"
+	if r.Kind != "" {
+		prefix += r.Kind + "_"
+	}
+	return m.begin(m.ids.next(prefix), r, c)
+}
+
+// begin begins a session for a stream that was admitted.
+func (m *Sessions) begin(id string, r StartRequest, c Client) (*Attachment, error) {
+	s := m.newSession(id, r, false)
+	s.current = s.newConversation(s.nextID())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := m.register(s); err != nil {
@@ -365,9 +395,12 @@ func (m *Sessions) Close(ctx context.Context) error {
 	m.wg.Wait()
 	m.clock.Close()
 	if err != nil {
-		return fmt.Errorf("%d sessions were not handed over; what was acknowledged is recovered at the next start: %w", left, err)
+		err = fmt.Errorf("%d sessions were not handed over; what was acknowledged is recovered at the next start: %w", left, err)
 	}
-	return nil
+	if e := m.decoders.Close(ctx); e != nil {
+		err = errors.Join(err, fmt.Errorf("closing the decoders of audio: %w", e))
+	}
+	return err
 }
 
 // Flush waits until what apps have answered is stored. When ctx ends first the

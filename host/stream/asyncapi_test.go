@@ -271,7 +271,7 @@ func TestAsyncAPIAndTheHostRefuseTheSameValues(t *testing.T) {
 		{"a long source", `{"type":"start","uid":"ada","source":"` + long[:129] + `"}`, ""},
 		{"long metadata", `{"type":"start","uid":"ada","metadata":{"a":"` + long[:257] + `"}}`, ""},
 		{"a long name in metadata", `{"type":"start","uid":"ada","metadata":{"` + long[:257] + `":"a"}}`, ""},
-		{"a codec", `{"type":"start","uid":"ada","audio":{"codec":"opus","rate":8000,"channels":1}}`, ""},
+		{"a codec", `{"type":"start","uid":"ada","audio":{"codec":"aac","rate":8000,"channels":1}}`, ""},
 		{"no codec", `{"type":"start","uid":"ada","audio":{"rate":8000,"channels":1}}`, ""},
 		{"a rate", `{"type":"start","uid":"ada","audio":{"codec":"pcm_s16le","rate":7999,"channels":1}}`, ""},
 		{"channels", `{"type":"start","uid":"ada","audio":{"codec":"pcm_s16le","rate":8000,"channels":3}}`, ""},

@@ -70,6 +70,11 @@ func (m *memoryStore) Complete(ctx context.Context, c event.Conversation, _ []st
 	if err := m.wait(ctx); err != nil {
 		return err
 	}
+	m.mu.Lock()
+	h := m.held[c.ID]
+	h.Completed = true
+	m.held[c.ID] = h
+	m.mu.Unlock()
 	m.completed <- c
 	return nil
 }
@@ -87,6 +92,10 @@ func (m *memoryStore) Settle(ctx context.Context, p store.Part, after store.Revi
 
 func (m *memoryStore) AddResult(ctx context.Context, _ string, _ store.Result) error {
 	return m.wait(ctx)
+}
+
+func (m *memoryStore) Named(context.Context, string) (event.Conversation, error) {
+	return event.Conversation{}, store.ErrNotFound
 }
 
 func (m *memoryStore) Session(ctx context.Context, session string) (found []store.Held, err error) {

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ func (st *stream) audio(now time.Time, b []byte) {
 		return
 	}
 	st.server.metrics.messages["audio"].Inc()
-	if !st.pace.admit(now, len(b)) {
+	if !st.pace.admit(now, b) {
 		c := &st.server.o.Config
 		st.fail(wire.CloseAudioTooFast, wire.CodeAudioTooFast, fmt.Sprintf("audio came faster than %d times real time and %v at once (limits.audio_rate, limits.audio_burst_ms); send what was recorded before more slowly. What came before is taken: see audio_bytes of the last ack", c.AudioRate, c.AudioBurst), &wire.Ref{Type: "audio"})
 		return
@@ -105,26 +106,58 @@ func (st *stream) refused(err error, messageType string) {
 
 // start begins the session.
 func (st *stream) start(ctx context.Context, m *wire.Start) {
+	if r, ok := st.startRequest(m); ok {
+		st.begin(ctx, r)
+	}
+}
+
+// startRequest returns what m asks for. It reports false when m may not have
+// that; the stream is then being closed.
+func (st *stream) startRequest(m *wire.Start) (r conversation.StartRequest, ok bool) {
 	ref := &wire.Ref{Type: "start"}
 	if !st.mayStart(m, ref) {
-		return
+		return r, false
 	}
 	if fault := checkStart(m); fault != "" {
 		st.fail(wire.CloseBadMessage, wire.CodeBadStart, fault, ref)
-		return
+		return r, false
 	}
 	var format *audio.Format
 	if m.Audio != nil {
 		format = &audio.Format{Codec: audio.Codec(m.Audio.Codec), Rate: m.Audio.Rate, Channels: m.Audio.Channels}
 		if err := format.Check(); err != nil {
 			st.fail(wire.CloseUnsupportedAudio, wire.CodeUnsupportedAudio, strings.ReplaceAll(err.Error(), "\n", "; "), ref)
-			return
+			return r, false
 		}
 	}
-	sessions := st.server.o.Sessions
-	session, err := sessions.Start(ctx, conversation.StartRequest{
+	return conversation.StartRequest{
 		UID: m.UID, Session: m.Session, Audio: format, Language: m.Language, Source: m.Source, Metadata: m.Metadata,
-	}, client{st})
+	}, true
+}
+
+// begin gives the stream its one session. It reports false when there is none;
+// the stream is then being closed.
+func (st *stream) begin(ctx context.Context, r conversation.StartRequest) bool {
+	session, err := st.server.o.Sessions.Start(ctx, r, client{st})
+	if err != nil {
+		st.failStart(ctx, r, err)
+		return false
+	}
+	st.began(session, r)
+	return true
+}
+
+// began notes the session that the stream was given.
+func (st *stream) began(session *conversation.Attachment, r conversation.StartRequest) {
+	st.session = session
+	st.pace = newPace(r.Audio, st.server.o.Config)
+	st.started()
+}
+
+// failStart closes the stream for an error of Sessions.Start.
+func (st *stream) failStart(ctx context.Context, m conversation.StartRequest, err error) {
+	ref := &wire.Ref{Type: "start"}
+	sessions := st.server.o.Sessions
 	switch {
 	case errors.Is(err, conversation.ErrClosed):
 		st.shutdown()
@@ -143,8 +176,8 @@ func (st *stream) start(ctx context.Context, m *wire.Start) {
 	case errors.Is(err, conversation.ErrFormatChanged):
 		st.fail(wire.CloseBadMessage, wire.CodeBadStart, err.Error()+"; resume with the same, or start a new session", ref)
 		return
-	case err != nil && m.Session != "" && ctx.Err() == nil:
-		st.log().Warn("a session can't be resumed now", "session", m.Session, "error", err)
+	case err != nil && (m.Session != "" || m.Name != "") && ctx.Err() == nil:
+		st.log().Warn("a session can't be resumed now", "session", cmp.Or(m.Session, m.Name), "error", err)
 		st.out.close(wire.CloseTryLater, &wire.Closing{Code: wire.CodeStoreUnavailable, RetryAfterMillis: st.server.retryAfter().Milliseconds(),
 			Message: "the host can't read its store now; connect again and resume in a while"})
 		return
@@ -153,9 +186,6 @@ func (st *stream) start(ctx context.Context, m *wire.Start) {
 		st.fail(wire.CloseInternal, wire.CodeInternal, "the host failed to start a session; it has been logged", ref)
 		return
 	}
-	st.session = session
-	st.pace = newPace(format, st.server.o.Config)
-	st.started()
 }
 
 // checkStart says what value of m, its audio aside, breaks a limit; "" when
@@ -242,20 +272,9 @@ func (c client) Ready(r conversation.Ready) {
 	})
 }
 
-// Conversation sends a conversation's state. A completed one that would take
-// more than half of the output queue goes without its content.
+// Conversation sends a conversation's state.
 func (c client) Conversation(id string, state wire.State, whole *event.Conversation) {
-	m := &wire.Conversation{ID: id, State: state, Conversation: whole, Omitted: whole == nil && state == wire.StateCompleted}
-	if whole == nil || c.st.out.isClosing() {
-		c.st.send(m)
-		return
-	}
-	b, err := wire.Encode(m)
-	if err != nil || int64(len(b)) > c.st.server.o.Config.OutputQueueBytes/2 {
-		c.st.send(&wire.Conversation{ID: id, State: state, Omitted: true})
-		return
-	}
-	c.st.out.send(b)
+	c.st.send(&wire.Conversation{ID: id, State: state, Conversation: whole, Omitted: whole == nil && state == wire.StateCompleted})
 }
 
 func (c client) Ack(seq uint64, audioBytes int64) {

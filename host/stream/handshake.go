@@ -28,14 +28,14 @@ type refusal struct {
 
 // refuseRequest says why r, as it stands, does not become a stream; nil when
 // it may.
-func refuseRequest(r *http.Request, pages origins.List) *refusal {
+func refuseRequest(r *http.Request, path string, pages origins.List) *refusal {
 	if r.Method != http.MethodGet {
 		return &refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed",
 			message: fmt.Sprintf("a stream is opened by GET with a WebSocket upgrade, not by %+.64q", r.Method)}
 	}
 	if !websocket.IsWebSocketUpgrade(r) {
 		return &refusal{status: http.StatusUpgradeRequired, code: "upgrade_required",
-			message: "this is a WebSocket endpoint: connect with a WebSocket client, as to ws://" + r.Host + "/v1/stream"}
+			message: "this is a WebSocket endpoint: connect with a WebSocket client, as to ws://" + r.Host + path}
 	}
 	if o := r.Header.Get("Origin"); o != "" && !pages.Allows(o) {
 		do := "serve the page from localhost or 127.0.0.1, or have the operator list its origin in stream.origins"

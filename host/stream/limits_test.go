@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"testing"
@@ -176,7 +177,10 @@ func TestAHostThatIsFullOfSessionsAsksToComeBack(t *testing.T) {
 type everybody struct{ auth.Identity }
 
 func (e everybody) StreamRequest(*http.Request) (auth.Identity, error) { return e.Identity, nil }
-func (everybody) Refuse(f *auth.Refusal) *auth.Refusal                 { return f }
+func (e everybody) StreamToken(context.Context, string) (auth.Identity, error) {
+	return e.Identity, nil
+}
+func (everybody) Refuse(f *auth.Refusal) *auth.Refusal { return f }
 
 func TestAStreamEndsWithItsCredentialsToTheNanosecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

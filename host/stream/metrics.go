@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,7 +54,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Name: "auricle_stream_refused_handshakes_total",
 		Help: "Requests for a stream that were refused before the upgrade, by the error's code.",
 	}, []string{"code"})
-	for _, t := range append([]string{"audio"}, wire.ClientTypes...) {
+	for _, t := range slices.Concat([]string{"audio"}, wire.ClientTypes, omiTypes) {
 		m.messages[t] = messages.WithLabelValues(t)
 	}
 	return m

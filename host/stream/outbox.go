@@ -24,15 +24,17 @@ const (
 // go. Its methods do not block. It has a writer started when there is something
 // to write, which takes it with next until there is nothing.
 type outbox struct {
-	limit  int64
-	conn   *websocket.Conn
-	queued prometheus.Gauge // bytes of all streams
-	start  func()           // starts a writer
+	limit   int64
+	conn    *websocket.Conn
+	kind    int              // of the frames that are queued, of websocket's message types
+	dialect dialect          // says what is last
+	queued  prometheus.Gauge // bytes of all streams
+	start   func()           // starts a writer
 
-	mu      sync.Mutex     // guards what follows; a leaf: nothing is called with it held but start and the connection's deadlines
+	mu      sync.Mutex     // guards what follows; a leaf: nothing is called with it held but start, dialect.last and the connection's deadlines
 	writing bool           // a writer runs
 	over    bool           // nothing is written any more
-	queue   [][]byte       // text frames
+	queue   [][]byte       // frames
 	bytes   int64          // of queue and of the one that is being written
 	pong    []byte         // answers the client's latest ping; nil when none waits
 	pinging bool           // a ping waits
@@ -43,11 +45,11 @@ type outbox struct {
 
 // init readies an outbox whose writers start starts. It may be called with the
 // outbox's lock held, and so must not wait for one.
-func (o *outbox) init(c *websocket.Conn, limit int64, queued prometheus.Gauge, start func()) {
-	o.limit, o.conn, o.queued, o.start = limit, c, queued, start
+func (o *outbox) init(c *websocket.Conn, d dialect, limit int64, queued prometheus.Gauge, start func()) {
+	o.limit, o.conn, o.kind, o.dialect, o.queued, o.start = limit, c, d.frames(), d, queued, start
 }
 
-// send queues a text frame. After close it does nothing.
+// send queues a frame. After close it does nothing.
 func (o *outbox) send(frame []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -56,7 +58,7 @@ func (o *outbox) send(frame []byte) {
 	}
 	if o.bytes+int64(len(frame)) > o.limit {
 		o.drop()
-		o.shut(wire.CloseSlowReader, mustEncode(&wire.Closing{
+		o.shut(wire.CloseSlowReader, o.dialect.last(&wire.Closing{
 			Code:    wire.CodeSlowReader,
 			Message: "messages were not read fast enough and more waited than limits.output_queue_bytes; connect again and read all the time",
 		}))
@@ -71,7 +73,7 @@ func (o *outbox) send(frame []byte) {
 func (o *outbox) close(code wire.CloseCode, last wire.Message) bool {
 	var frame []byte
 	if last != nil {
-		frame = mustEncode(last)
+		frame = o.dialect.last(last)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -196,7 +198,7 @@ func (o *outbox) next() (f frame, ok bool) {
 	case o.pinging && !o.closing.Load():
 		f.kind, o.pinging = websocket.PingMessage, false
 	case len(o.queue) > 0:
-		f.kind, f.data = websocket.TextMessage, o.queue[0]
+		f.kind, f.data = o.kind, o.queue[0]
 		o.queue[0] = nil
 		if o.queue = o.queue[1:]; len(o.queue) == 0 {
 			o.queue = nil
@@ -212,7 +214,7 @@ func (o *outbox) next() (f frame, ok bool) {
 
 // done says that a frame taken with next was written.
 func (o *outbox) done(f frame) {
-	if f.kind == websocket.TextMessage {
+	if f.kind == o.kind {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.written(f.data)
@@ -232,14 +234,4 @@ func (o *outbox) end(code wire.CloseCode) {
 	o.queued.Sub(float64(o.bytes)) // of the one that was being written
 	o.bytes = 0
 	o.over = true
-}
-
-// mustEncode encodes one of our own messages that hold strings and numbers
-// only, which can't fail.
-func mustEncode(m wire.Message) []byte {
-	b, err := wire.Encode(m)
-	if err != nil {
-		panic(err)
-	}
-	return b
 }

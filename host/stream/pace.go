@@ -11,31 +11,37 @@ import (
 // some times real time on average. It is the generic cell rate algorithm (ITU-T
 // I.371), which needs one time. The zero pace admits everything.
 type pace struct {
-	perByte float64       // ns that a byte of audio takes at the highest rate
-	burst   time.Duration // that it takes to send the burst at that rate
-	until   time.Time     // when what came would have come at that rate
+	format *audio.Format // nil: no limit
+	rate   time.Duration // how many times real time
+	burst  time.Duration // that it takes to send the burst at that rate
+	until  time.Time     // when what came would have come at that rate
 }
+
+// refusedAs is how long a frame that can't be taken counts as: what a packet
+// of Opus usually is, so that garbage is no way around the limit.
+const refusedAs = 20 * time.Millisecond
 
 // newPace returns the pace of a stream with audio of format f; nil is none.
 func newPace(f *audio.Format, c config.Stream) pace {
 	if f == nil || c.AudioRate <= 0 {
 		return pace{}
 	}
-	return pace{
-		perByte: float64(time.Second) / float64(f.Rate*f.FrameBytes()*c.AudioRate),
-		burst:   c.AudioBurst / time.Duration(c.AudioRate),
-	}
+	return pace{format: f, rate: time.Duration(c.AudioRate), burst: c.AudioBurst / time.Duration(c.AudioRate)}
 }
 
-// admit reports whether n more bytes may come now.
-func (p *pace) admit(now time.Time, n int) bool {
-	if p.perByte == 0 {
+// admit reports whether frame may come now.
+func (p *pace) admit(now time.Time, frame []byte) bool {
+	if p.format == nil {
 		return true
+	}
+	d := refusedAs
+	if samples, err := p.format.Samples(frame); err == nil {
+		d = p.format.Duration(int64(samples))
 	}
 	if p.until.Before(now) {
 		p.until = now
 	}
-	next := p.until.Add(time.Duration(float64(n) * p.perByte))
+	next := p.until.Add(d / p.rate)
 	if next.Sub(now) > p.burst {
 		return false
 	}

@@ -124,15 +124,23 @@ func New(o Options) *Server {
 	}
 }
 
-// ServeHTTP makes the request a stream and returns; the stream lives on. A
-// request that does not become one is answered with a status and a JSON body.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP makes the request a stream of the native protocol and returns; the
+// stream lives on. A request that does not become one is answered with a status
+// and a JSON body.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(Native, w, r) }
+
+// Handler returns what serves a dialect's path as ServeHTTP does its own.
+func (s *Server) Handler(d *Dialect) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(d, w, r) })
+}
+
+func (s *Server) serve(d *Dialect, w http.ResponseWriter, r *http.Request) {
 	if f := s.admit(); f != nil {
 		s.refuse(w, f)
 		return
 	}
 	chaos := s.o.Chaos.stream()
-	identity, f := s.check(w, r, chaos)
+	opening, identity, f := s.check(d, w, r, chaos)
 	if f != nil {
 		s.shaken()
 		s.refuse(w, f)
@@ -150,9 +158,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.log.Debug("refused a handshake", "remote", r.RemoteAddr, "error", err)
 		return
 	}
-	st := newStream(s, conn)
+	st := newStream(s, conn, opening.speak)
 	st.chaos = chaos
-	st.identity = identity
+	st.identity, st.uid = identity, identity.UID
 	st.beginWatch(time.Now()) // before anybody can close it
 
 	s.mu.Lock()
@@ -186,18 +194,27 @@ func (s *Server) takeTurn(ctx context.Context) bool {
 func (s *Server) giveTurn() { <-s.turns }
 
 // check says who asks for a stream, and why there is to be none.
-func (s *Server) check(w http.ResponseWriter, r *http.Request, chaos *streamChaos) (auth.Identity, *refusal) {
-	if f := refuseRequest(r, s.o.Config.Origins); f != nil {
-		return auth.Identity{}, f
+func (s *Server) check(d *Dialect, w http.ResponseWriter, r *http.Request, chaos *streamChaos) (o opening, identity auth.Identity, f *refusal) {
+	if f = refuseRequest(r, d.Path, s.o.Config.Origins); f != nil {
+		return
 	}
-	if f := chaos.refuse(); f != nil {
-		return auth.Identity{}, f
+	if f = chaos.refuse(); f != nil {
+		return
 	}
-	identity, f := s.identify(w.Header(), r)
-	if f != nil {
-		return identity, f
+	if identity, f = s.identify(d, w.Header(), r); f != nil {
+		return
 	}
-	return identity, s.refuseUser(identity.UID)
+	if o, f = d.open(r); f != nil { // after the credentials: who shows none is told nothing
+		return
+	}
+	if o.needsUID && o.uid == "" && identity.UID == "" {
+		f = &refusal{status: http.StatusBadRequest, code: codeBadQuery, message: "the query has no uid; say whose audio it is, which these credentials leave open"}
+		return
+	}
+	if f = s.refuseOther(identity, o.uid); f != nil {
+		return
+	}
+	return o, identity, s.refuseUser(identity.UID)
 }
 
 // refuseUser refuses a stream of a user that the credentials fix, where the user
@@ -250,7 +267,7 @@ func (s *Server) forget(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.streams, st)
-	if uid := st.identity.UID; s.users[uid] > 1 {
+	if uid := st.uid; s.users[uid] > 1 {
 		s.users[uid]--
 	} else {
 		delete(s.users, uid)

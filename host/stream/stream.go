@@ -32,12 +32,14 @@ const warnInterval = time.Second
 type stream struct {
 	server  *Server
 	conn    *websocket.Conn
+	dialect dialect
 	out     outbox
 	watch   watch
 	gaps    gaps
 	pace    pace
 	chaos   *streamChaos             // nil, but for a host that is to be chaotic
-	session *conversation.Attachment // nil before start
+	session *conversation.Attachment // nil before start, and of a dialect that keeps several itself
+	uid     string                   // of the identity when the stream was opened, as which the server counts it
 
 	identity auth.Identity // who streams; not changed once run has begun
 
@@ -49,9 +51,11 @@ type stream struct {
 	wg sync.WaitGroup // writers, and what waits for end
 }
 
-func newStream(s *Server, c *websocket.Conn) *stream {
+func newStream(s *Server, c *websocket.Conn, speak func(*stream) dialect) *stream {
 	st := &stream{server: s, conn: c}
-	st.out.init(c, s.o.Config.OutputQueueBytes, s.metrics.queuedBytes, func() {
+	st.watch.idle = s.o.Config.IdleTimeout
+	st.dialect = speak(st)
+	st.out.init(c, st.dialect, s.o.Config.OutputQueueBytes, s.metrics.queuedBytes, func() {
 		st.wg.Go(st.write) // ends when it has written all that waits, or can't write; run waits for it
 	})
 	st.gaps.init(s.clock, func(g wire.Gap) { st.send(&g) })
@@ -70,6 +74,7 @@ func (st *stream) run() {
 	defer cancel()
 	read := func() {
 		defer st.rescue("reading")
+		st.dialect.opened(ctx)
 		st.read(ctx)
 	}
 	read()
@@ -78,6 +83,7 @@ func (st *stream) run() {
 	if st.session != nil {
 		st.session.Detach()
 	}
+	st.dialect.closed()
 	st.gaps.close()
 	st.wg.Wait() // leave had the last writer started
 	st.watch.alarm.Stop()
@@ -139,7 +145,7 @@ func (st *stream) write() {
 
 // put writes one frame.
 func (st *stream) put(f frame) error {
-	if f.kind != websocket.TextMessage {
+	if f.kind != st.out.kind {
 		return st.conn.WriteControl(f.kind, f.data, f.by)
 	}
 	if !st.out.isClosing() {
@@ -242,9 +248,9 @@ func (st *stream) message(ctx context.Context, kind int, r io.Reader) error {
 	now := time.Now()
 	st.heard(now)
 	if kind == websocket.BinaryMessage {
-		st.audio(now, b)
+		st.dialect.binary(ctx, now, b)
 	} else {
-		st.apart(func() { st.text(ctx, b) })
+		st.apart(func() { st.dialect.text(ctx, b) })
 	}
 	return nil
 }
@@ -302,16 +308,10 @@ func (st *stream) fail(code wire.CloseCode, name, message string, ref *wire.Ref)
 	}
 }
 
-// send queues m for the client.
+// send queues m for the client, as its dialect says it.
 func (st *stream) send(m wire.Message) {
 	if st.out.isClosing() {
 		return // before the work of encoding it
 	}
-	b, err := wire.Encode(m)
-	if err != nil {
-		// An app's data that is no JSON would have been refused long before.
-		st.log().Error("a message can't be sent", "error", err)
-		return
-	}
-	st.out.send(b)
+	st.dialect.say(m)
 }

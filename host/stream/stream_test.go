@@ -105,7 +105,9 @@ func TestWhatABadClientSendsIsNamedAndClosesItsStreamOnly(t *testing.T) {
 		{"session that is no id", func(w *client) { w.send(&wire.Start{UID: "ada", Session: "../*"}) }, wire.CloseSessionExpired, "unknown_session", "without session"},
 		{"long session", func(w *client) { w.send(&wire.Start{UID: "ada", Session: strings.Repeat("s", 129)}) }, wire.CloseBadMessage, "bad_start", "129 bytes"},
 		{"rate 0", startWith(wire.Format{Codec: wire.PCM16, Channels: 1}), wire.CloseUnsupportedAudio, "unsupported_audio", "rate 0 is not supported; supported: 8000 to 48000"},
-		{"codec", startWith(wire.Format{Codec: "opus", Rate: 48000, Channels: 1}), wire.CloseUnsupportedAudio, "unsupported_audio", `codec "opus" is not supported; supported: pcm_s16le, pcm_mulaw`},
+		{"codec", startWith(wire.Format{Codec: "aac", Rate: 48000, Channels: 1}), wire.CloseUnsupportedAudio, "unsupported_audio", `codec "aac" is not supported; supported: pcm_s16le, pcm_u8, pcm_mulaw, pcm_alaw, opus`},
+		{"another codec", startWith(wire.Format{Codec: "lc3", Rate: 16000, Channels: 1}), wire.CloseUnsupportedAudio, "unsupported_audio", `codec "lc3" is not supported`},
+		{"rate of opus", startWith(wire.Format{Codec: "opus", Rate: 44100, Channels: 1}), wire.CloseUnsupportedAudio, "unsupported_audio", `rate 44100 is not supported; supported: 8000, 12000, 16000, 24000 or 48000 Hz with opus`},
 		{"channels", startWith(wire.Format{Codec: wire.PCM16, Rate: 48000, Channels: 3}), wire.CloseUnsupportedAudio, "unsupported_audio", "channels 3"},
 		{"JSON of 10 MB", func(w *client) {
 			// What is beyond the limit may be cut off while it is written.

@@ -14,7 +14,8 @@ import (
 // of it on one alarm of the server's clock.
 type watch struct {
 	alarm clock.Alarm
-	heard atomic.Int64 // when the last whole message came, in ns since the server began
+	heard atomic.Int64  // when the last whole message came, in ns since the server began
+	idle  time.Duration // within which a message must come; not changed once the stream runs
 
 	mu      sync.Mutex // guards what follows; held across calls of the outbox
 	startBy time.Time  // start must have come; zero once it has
@@ -46,6 +47,19 @@ func (st *stream) started() {
 	defer w.mu.Unlock()
 	w.startBy = time.Time{}
 	w.pongBy = time.Now().Add(st.server.o.Config.PongTimeout)
+}
+
+// expires notes when credentials that came late end; zero is never.
+func (st *stream) expires(at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	w := &st.watch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	w.authBy = now.Add(time.Until(at))
+	w.set(now) // it sets the alarm to what is next
 }
 
 // ponged notes that a pong has come.
@@ -93,7 +107,7 @@ func (st *stream) onAlarm() {
 	due := func(t time.Time) bool { return !t.IsZero() && !t.After(now) }
 	idleBy := time.Time{}
 	if !w.pongBy.IsZero() {
-		idleBy = st.server.began.Add(time.Duration(w.heard.Load()) + c.IdleTimeout)
+		idleBy = st.server.began.Add(time.Duration(w.heard.Load()) + w.idle)
 	}
 	switch {
 	case !w.closeBy.IsZero():
@@ -110,7 +124,7 @@ func (st *stream) onAlarm() {
 		st.out.close(wire.CloseNoPong, &wire.Closing{Code: wire.CodeNoPong, Message: fmt.Sprintf("no pong came within %v; answer pings, and connect again", c.PongTimeout)})
 		return
 	case due(idleBy):
-		st.out.close(wire.CloseIdle, &wire.Closing{Code: wire.CodeIdle, Message: fmt.Sprintf("no message came within %v (limits.idle_ms); send keepalive while there is nothing else to send, and connect again when there is", c.IdleTimeout)})
+		st.out.close(wire.CloseIdle, &wire.Closing{Code: wire.CodeIdle, Message: fmt.Sprintf("no message came within %v (limits.idle_ms); send keepalive while there is nothing else to send, and connect again when there is", w.idle)})
 		return
 	case due(w.authBy):
 		st.out.close(wire.CloseExpired, &wire.Closing{Code: wire.CodeTokenExpired, Message: "the credentials of this stream have expired; connect again with new ones, and resume"})

@@ -6,6 +6,7 @@ const (
 	CodeBadSegment        = "bad_segment"        // a segment breaks a limit
 	CodeBadSeq            = "bad_seq"            // a transcript's seq does not go up
 	CodeHalfSample        = "half_sample"        // a frame of audio is not whole samples of every channel
+	CodeBadAudio          = "bad_audio"          // a frame of audio is not an Opus packet
 	CodeNoAudio           = "no_audio"           // audio came, but start declared none
 	CodeEmptyConversation = "empty_conversation" // finish, but nothing was said
 	CodeAfterEnd          = "after_end"          // something came after end

@@ -25,19 +25,22 @@ type Start struct {
 	Metadata map[string]string `json:"metadata,omitempty"` // kept with the conversation; at most 16 entries of 256 bytes each side
 }
 
-// Format is how a client's audio is encoded. Channels are interleaved. Which
-// codecs and rates are taken is the host's affair; CloseUnsupportedAudio
-// refuses the others.
+// Format is how a client's audio is encoded: PCM with its channels interleaved,
+// or one Opus packet in each binary message. Which codecs and rates are taken
+// is the host's affair; CloseUnsupportedAudio refuses the others.
 type Format struct {
-	Codec    string `json:"codec"`    // PCM16 or MuLaw
-	Rate     int    `json:"rate"`     // samples a second of each channel; 8,000 to 48,000
-	Channels int    `json:"channels"` // 1 or 2
+	Codec    string `json:"codec"`    // PCM16 or another of the constants
+	Rate     int    `json:"rate"`     // samples a second of each channel; 8,000 to 48,000. Opus: what it is decoded to, 8,000, 12,000, 16,000, 24,000 or 48,000
+	Channels int    `json:"channels"` // 1 or 2; a packet of Opus says itself what it has
 }
 
 // The codecs that hosts take.
 const (
 	PCM16 = "pcm_s16le" // signed 16-bit little-endian PCM
+	PCM8  = "pcm_u8"    // unsigned 8-bit PCM: 128 is silence
 	MuLaw = "pcm_mulaw" // 8-bit mu-law, ITU-T G.711
+	ALaw  = "pcm_alaw"  // 8-bit A-law, ITU-T G.711
+	Opus  = "opus"      // RFC 6716, without a container
 )
 
 // The bounds of what Start says.
