@@ -132,12 +132,11 @@ func media(m *message) (*Media, error) {
 	if m.Media == nil || m.Media.Payload == nil {
 		return nil, fault(CodeBadMessage, EventMedia, "media: media.payload is missing")
 	}
-	f := &Media{Track: Inbound, Chunk: uint64(m.Media.Chunk)}
-	if t := m.Media.Track; t != nil { // what streams one track only need not say which
-		f.Track = *t
-	}
-	if f.Track != Inbound && f.Track != Outbound {
-		return nil, fault(CodeBadMessage, EventMedia, "media: there is no track %+.64q; inbound and outbound are known", f.Track)
+	f := &Media{Chunk: uint64(m.Media.Chunk)}
+	if t := m.Media.Track; t != nil {
+		if f.Track = *t; f.Track != Inbound && f.Track != Outbound {
+			return nil, fault(CodeBadMessage, EventMedia, "media: there is no track %+.64q; inbound and outbound are known", f.Track)
+		}
 	}
 	text := *m.Media.Payload
 	if n := base64.StdEncoding.DecodedLen(len(text)); n > MaxPayload+2 {

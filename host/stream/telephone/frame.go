@@ -65,7 +65,7 @@ const (
 
 // Media is a chunk of one track's audio.
 type Media struct {
-	Track   string // Inbound or Outbound
+	Track   string // Inbound or Outbound; "" where the vendor does not say
 	Chunk   uint64 // counts the track's chunks, from 1; 0 where the vendor does not say
 	Payload []byte // audio, in the start's format, at most MaxPayload bytes; the caller's
 }
@@ -77,6 +77,13 @@ const (
 	CodeUnsupportedAudio = "unsupported_audio" // a format that the host does not take
 	CodeBadPayload       = "bad_payload"       // audio that is no base64
 	CodePayloadTooLarge  = "payload_too_large" // more than MaxPayload bytes of it
+)
+
+// The codes of what is no fault of a frame's own; Decode returns no Error with
+// them.
+const (
+	CodeUnknownEvent = "unknown_event" // an event that no vendor is known to send
+	CodeWrongStream  = "wrong_stream"  // a frame of another stream than the start's
 )
 
 // Error says why a frame was not decoded. Its text is fit to be logged: it holds
