@@ -6,8 +6,13 @@ import (
 	"strings"
 )
 
-// streamPath is where streams are opened; package stream answers there.
-const streamPath = "/v1/stream"
+// Where streams are opened, of the native protocol and of Omi's; package stream
+// answers there.
+const (
+	streamPath    = "/v1/stream"
+	omiPusherPath = "/v1/trigger/listen"
+	omiListenPath = "/v4/listen"
+)
 
 // pprofPath is what profiles of the running host are below.
 const pprofPath = "/debug/pprof"
@@ -16,7 +21,7 @@ const pprofPath = "/debug/pprof"
 // neither is not served to clients: a path must be named to be public.
 var (
 	bothPaths     = []string{"/healthz", "/readyz"}
-	clientsPaths  = []string{streamPath, conversationsPath, tokensPath}
+	clientsPaths  = []string{streamPath, omiPusherPath, omiListenPath, conversationsPath, tokensPath}
 	operatorPaths = []string{"/metrics", "/v1/apps", jobsPath, usersPath, replaysPath, reloadPath, clusterPath, pprofPath}
 )
 

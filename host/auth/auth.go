@@ -129,8 +129,9 @@ func (a *Authenticator) Request(r *http.Request) (Identity, error) {
 	return id, a.count(err)
 }
 
-// StreamRequest is Request for GET /v1/stream: it takes a single-use token from
-// the query too, which is used by that, and asks for the scope stream.
+// StreamRequest is Request for streams: it takes a token as the password of Basic
+// credentials too, or a single-use one from the query, which is used by that, and
+// asks for the scope stream.
 func (a *Authenticator) StreamRequest(r *http.Request) (Identity, error) {
 	id, err := a.streamRequest(r)
 	if err == nil {
@@ -173,12 +174,15 @@ func (a *Authenticator) count(err error) error {
 	return err
 }
 
-func (a *Authenticator) request(r *http.Request) (Identity, error) {
+func (a *Authenticator) request(r *http.Request) (Identity, error) { return a.by(r, bearer) }
+
+// by says who a request comes from, by the token that find finds in its header.
+func (a *Authenticator) by(r *http.Request, find func(http.Header) (string, error)) (Identity, error) {
 	rules := a.current()
 	if !rules.on {
 		return Anyone(), nil
 	}
-	token, err := bearer(r.Header)
+	token, err := find(r.Header)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -193,7 +197,7 @@ func (a *Authenticator) streamRequest(r *http.Request) (Identity, error) {
 	given, ok := values["token"]
 	switch {
 	case !ok:
-		return a.request(r)
+		return a.by(r, bearerOrBasic)
 	case len(given) > 1 || len(r.Header.Values("Authorization")) > 0:
 		return Identity{}, &Refusal{CodeMalformed, "more than one token is given; give one"}
 	case !strings.HasPrefix(given[0], singleUsePrefix):
@@ -262,6 +266,25 @@ func bearer(h http.Header) (string, error) {
 		return "", &Refusal{CodeMalformed, "Authorization is not one Bearer token; send Authorization: Bearer and a token"}
 	}
 	return strings.Trim(token, " "), nil
+}
+
+// bearerOrBasic is bearer, but takes a token as the password of Basic credentials
+// (RFC 7617) too, whatever the user's name: some clients can be given no header,
+// but a URL with user and password.
+func bearerOrBasic(h http.Header) (string, error) {
+	values := h.Values("Authorization")
+	if len(values) != 1 {
+		return bearer(h)
+	}
+	scheme, _, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return bearer(h)
+	}
+	_, token, ok := (&http.Request{Header: h}).BasicAuth()
+	if !ok {
+		return "", &Refusal{CodeMalformed, "the Basic credentials can't be read; give a token as the password"}
+	}
+	return token, nil
 }
 
 func scopesOf(names []string) []Scope {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/host/dispatch"
 	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/auricle-dev/auricle/sdk/wire"
@@ -42,11 +43,12 @@ type Client interface {
 // Ready is a session as a stream finds it.
 type Ready struct {
 	Session      string
-	Conversation string      // to which what is sent next belongs
-	Audio        string      // "buffered" for apps that may have it, "discarded" when none may, "none" when the session has no audio
-	Apps         []*apps.App // of the session's user
-	Seq          uint64      // of the last transcript taken
-	AudioBytes   int64       // taken since the session began
+	Conversation string        // to which what is sent next belongs
+	Audio        string        // "buffered" for apps that may have it, "discarded" when none may, "none" when the session has no audio
+	Format       *audio.Format // what the session's audio is; nil when it has none
+	Apps         []*apps.App   // of the session's user
+	Seq          uint64        // of the last transcript taken
+	AudioBytes   int64         // taken since the session began
 }
 
 // InputError is something a client sent that was refused, whole, with nothing

@@ -18,6 +18,7 @@ type Store interface {
 	AddResult(ctx context.Context, conversation string, r store.Result) error
 	Session(ctx context.Context, session string) ([]store.Held, error)
 	Unfinished(ctx context.Context) ([]store.Held, error)
+	Named(ctx context.Context, name string) (event.Conversation, error)
 	Shared() bool // other hosts may use it too
 }
 

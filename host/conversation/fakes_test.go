@@ -144,6 +144,15 @@ func (f *fakeStore) Session(_ context.Context, session string) ([]store.Held, er
 	return found, nil
 }
 
+func (f *fakeStore) Named(_ context.Context, name string) (event.Conversation, error) {
+	for _, c := range slices.Backward(f.conversations()) {
+		if strings.HasSuffix(c.ID, "_"+name) {
+			return c, nil
+		}
+	}
+	return event.Conversation{}, store.ErrNotFound
+}
+
 func (f *fakeStore) Shared() bool { return true }
 
 func (f *fakeStore) Unfinished(context.Context) ([]store.Held, error) {

@@ -39,6 +39,7 @@ func (g *ids) next(prefix string) string {
 // has made.
 func (g *ids) see(id string) {
 	_, text, _ := strings.Cut(id, "_")
+	text, _, _ = strings.Cut(text, "_") // a name follows; see nextID
 	u, err := ulid.Parse(text)
 	if err != nil {
 		return // not one of ours

@@ -22,7 +22,7 @@ func (s *session) open(now time.Time) {
 	c.dated(c.head.StartedAt, now)
 	c.quietSince = now
 	s.owner.metrics.conversations.Inc()
-	s.silenceAlarm.In(s.owner.o.Silence)
+	s.silenceAlarm.In(s.silence())
 	s.announce()
 }
 
@@ -57,7 +57,7 @@ func (s *session) begin(r event.Reason) {
 	c.head.AudioMillis = c.audioMillis(s.request.Audio)
 	c.sessionAudio = s.audioBytes
 	s.completing = append(s.completing, c)
-	s.current = s.newConversation(s.owner.ids.next("c_"))
+	s.current = s.newConversation(s.nextID())
 	s.silenceAlarm.Stop()
 	s.tell().Conversation(c.head.ID, wire.StateCompleting, nil)
 	if s.boxes.WantsAudio() {
@@ -89,12 +89,12 @@ func (s *session) onSilence() {
 	if s.phase >= phaseLeaving || !s.current.opened {
 		return
 	}
-	if left := s.owner.o.Silence - time.Since(s.current.quietSince); left > 0 {
+	if left := s.silence() - time.Since(s.current.quietSince); left > 0 {
 		s.silenceAlarm.In(left)
 		return
 	}
 	if !s.complete(event.ReasonSilence) {
-		s.silenceAlarm.In(s.owner.o.Silence) // the store is behind; the conversation just stays open
+		s.silenceAlarm.In(s.silence()) // the store is behind; the conversation just stays open
 	}
 }
 

@@ -96,7 +96,7 @@ func (s *session) resume(r StartRequest, c Client) (*Attachment, error) {
 	case s.request.UID != r.UID, s.phase >= phaseLeaving:
 		return nil, ErrUnknownSession
 	}
-	if err := sameFormat(s.request.Audio, r.Audio); err != nil {
+	if err := sameFormat(s.request.Audio, r.Audio); err != nil && !r.AnyAudio {
 		return nil, err
 	}
 	if err := s.owner.regain(s); err != nil {
@@ -118,6 +118,7 @@ func (s *session) amend(r StartRequest) {
 	if r.Metadata != nil {
 		q.Metadata = r.Metadata
 	}
+	q.Silence = cmp.Or(r.Silence, q.Silence)
 	if c := s.current; !c.opened {
 		c.head.Language, c.head.Source, c.head.Metadata = q.Language, q.Source, q.Metadata
 	}
@@ -138,7 +139,7 @@ func (m *Sessions) resumeStored(ctx context.Context, r StartRequest, c Client) (
 	if last.Conversation.UID != r.UID || last.Closing && last.Next == "" {
 		return nil, ErrUnknownSession
 	}
-	if err := sameFormat(last.Audio, r.Audio); err != nil {
+	if err := sameFormat(last.Audio, r.Audio); err != nil && !r.AnyAudio {
 		return nil, err
 	}
 	if err := m.admit(r.UID); err != nil {

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"sync"
@@ -125,12 +126,15 @@ func (s *session) attach(c Client) *Attachment {
 	s.storeDown = false // whoever is new has not been told
 	s.graceAlarm.Stop()
 	c.Ready(Ready{
-		Session: s.id, Conversation: s.current.head.ID, Audio: s.audience(), Apps: s.boxes.Apps(),
+		Session: s.id, Conversation: s.current.head.ID, Audio: s.audience(), Format: s.request.Audio, Apps: s.boxes.Apps(),
 		Seq: s.seq.last, AudioBytes: s.audioBytes,
 	})
 	s.attached.Store(a) // what apps make goes to this stream from here on, and so after Ready
 	return a
 }
+
+// silence is after what silence a conversation completes.
+func (s *session) silence() time.Duration { return cmp.Or(s.request.Silence, s.owner.o.Silence) }
 
 // catchUp tells a stream that has resumed the session what it may have missed.
 // mu is held.
@@ -146,7 +150,7 @@ func (s *session) catchUp() {
 	if s.current.opened {
 		s.announce()
 		if !s.silenceAlarm.IsSet() {
-			s.silenceAlarm.Set(s.current.quietSince.Add(s.owner.o.Silence))
+			s.silenceAlarm.Set(s.current.quietSince.Add(s.silence()))
 		}
 	}
 	if s.ackedSeq > 0 || s.ackedAudio > 0 {

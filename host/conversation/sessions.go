@@ -154,6 +154,19 @@ type StartRequest struct {
 	Session string        // to resume; empty begins a new one
 	Audio   *audio.Format // nil: the session has transcripts only
 
+	// Name, where it is not empty, is the session's, of letters, digits, '_' and
+	// '-', and must tell users apart by itself; Session is then not looked at. The
+	// session is begun when there is none of the name.
+	Name string
+	// Kind begins the id of a session that has no name, and of one that has it is
+	// the beginning of the name; see Waiting.
+	Kind string
+	// Silence after which a conversation completes; 0 means that of Options. It
+	// holds while a stream that has asked for it is attached.
+	Silence time.Duration
+	// AnyAudio resumes a session whose audio is another than Audio; see Ready.
+	AnyAudio bool
+
 	// What a stream that resumes a session gives of these holds for the
 	// conversations that begin after; what it leaves out stays as it was.
 	Language string // BCP 47
@@ -171,7 +184,7 @@ func (m *Sessions) Len() int {
 // Start begins a session, or resumes one, that speaks to c. A session that is
 // resumed is taken from the stream that still has it, from the store if need
 // be, and so from another host. The errors are ErrClosed, ErrTooManySessions,
-// ErrTooManyStreams, ErrUnknownSession, ErrFormatChanged, ctx's, those of audio.Format.Check, and
+// ErrTooManyStreams, ErrUnknownSession, ErrFormatChanged, ErrFinished, ctx's, those of audio.Format.Check, and
 // the store's when it can't say whether there is such a session.
 func (m *Sessions) Start(ctx context.Context, r StartRequest, c Client) (*Attachment, error) {
 	if err := ctx.Err(); err != nil {
@@ -182,14 +195,26 @@ func (m *Sessions) Start(ctx context.Context, r StartRequest, c Client) (*Attach
 			return nil, err
 		}
 	}
-	if r.Session != "" {
+	switch {
+	case r.Name != "":
+		return m.startNamed(ctx, r, c)
+	case r.Session != "":
 		return m.resume(ctx, r, c)
 	}
 	if err := m.admit(r.UID); err != nil {
 		return nil, err
 	}
-	s := m.newSession(m.ids.next("s_"), r, false)
-	s.current = s.newConversation(m.ids.next("c_"))
+	prefix := "s_"
+	if r.Kind != "" {
+		prefix += r.Kind + "_"
+	}
+	return m.begin(m.ids.next(prefix), r, c)
+}
+
+// begin begins a session for a stream that was admitted.
+func (m *Sessions) begin(id string, r StartRequest, c Client) (*Attachment, error) {
+	s := m.newSession(id, r, false)
+	s.current = s.newConversation(s.nextID())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := m.register(s); err != nil {

@@ -137,6 +137,17 @@ func (s *Store) Conversation(ctx context.Context, id string) (Record, error) {
 	return r, err
 }
 
+// Named returns the newest completed conversation whose id ends in a name, which
+// follows its second '_'. The error wraps ErrNotFound when there is none.
+func (s *Store) Named(ctx context.Context, name string) (event.Conversation, error) {
+	id, ok := s.index.newest(name)
+	if !ok {
+		return event.Conversation{}, fmt.Errorf("%w: one named %s", ErrNotFound, quoteID(name))
+	}
+	r, err := s.Conversation(ctx, id)
+	return r.Conversation, err
+}
+
 // Conversations lists a user's completed conversations, newest first by the
 // time they were begun. limit is MinPage to MaxPage. cursor is empty or a
 // Page's Next, otherwise the error wraps ErrBadCursor. What completes between

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -11,12 +12,13 @@ import (
 // index says which completed conversations there are, and whose. Ids sort by
 // the time a conversation was begun.
 type index struct {
-	mu    sync.RWMutex        // guards both maps
+	mu    sync.RWMutex        // guards the maps
 	owner map[string]string   // id -> uid
 	ids   map[string][]string // uid -> ids, ascending
+	named map[string]string   // name -> the newest id that ends in it
 }
 
-func newIndex() *index { return &index{owner: map[string]string{}, ids: map[string][]string{}} }
+func newIndex() *index { return &index{owner: map[string]string{}, ids: map[string][]string{}, named: map[string]string{}} }
 
 // fill replaces what the index knows by the subjects of stored conversations.
 func (x *index) fill(subjects map[string]uint64) {
@@ -41,6 +43,32 @@ func (x *index) fill(subjects map[string]uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.owner, x.ids = owner, all
+	clear(x.named)
+	for id := range owner {
+		x.name(id)
+	}
+}
+
+// nameOf returns the name that an id ends in, "" where it has none.
+func nameOf(id string) string {
+	_, rest, _ := strings.Cut(id, "_")
+	_, name, _ := strings.Cut(rest, "_")
+	return name
+}
+
+// name notes the name that an id ends in. mu is held.
+func (x *index) name(id string) {
+	if name := nameOf(id); name != "" {
+		x.named[name] = max(x.named[name], id)
+	}
+}
+
+// newest returns the newest conversation of a name.
+func (x *index) newest(name string) (id string, ok bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	id, ok = x.named[name]
+	return id, ok
 }
 
 func (x *index) len() int {
@@ -57,6 +85,7 @@ func (x *index) add(uid, id string) {
 		return
 	}
 	x.owner[id] = uid
+	x.name(id)
 	ids := x.ids[uid]
 	i, _ := slices.BinarySearch(ids, id) // mostly at the end
 	x.ids[uid] = slices.Insert(ids, i, id)
@@ -70,6 +99,9 @@ func (x *index) remove(uid, id string) {
 		return
 	}
 	delete(x.owner, id)
+	if name := nameOf(id); name != "" && x.named[name] == id {
+		delete(x.named, name) // older ones were removed before
+	}
 	ids := x.ids[uid]
 	if i, ok := slices.BinarySearch(ids, id); ok {
 		ids = slices.Delete(ids, i, i+1)

@@ -63,4 +63,4 @@ var Native = &Dialect{
 func speakNative(st *stream) dialect { return native{st} }
 
 // Dialects are all that a Server can speak.
-var Dialects = append([]*Dialect{Native}, Telephone...)
+var Dialects = append([]*Dialect{Native, OmiPusher, OmiListen}, Telephone...)

@@ -89,6 +89,10 @@ func (m *memoryStore) AddResult(ctx context.Context, _ string, _ store.Result) e
 	return m.wait(ctx)
 }
 
+func (m *memoryStore) Named(context.Context, string) (event.Conversation, error) {
+	return event.Conversation{}, store.ErrNotFound
+}
+
 func (m *memoryStore) Session(ctx context.Context, session string) (found []store.Held, err error) {
 	if err := m.wait(ctx); err != nil {
 		return nil, err

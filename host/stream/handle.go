@@ -142,10 +142,15 @@ func (st *stream) begin(ctx context.Context, r conversation.StartRequest) bool {
 		st.failStart(ctx, r, err)
 		return false
 	}
+	st.began(session, r)
+	return true
+}
+
+// began notes the session that the stream was given.
+func (st *stream) began(session *conversation.Attachment, r conversation.StartRequest) {
 	st.session = session
 	st.pace = newPace(r.Audio, st.server.o.Config)
 	st.started()
-	return true
 }
 
 // failStart closes the stream for an error of Sessions.Start.

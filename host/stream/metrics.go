@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -63,7 +64,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Name: "auricle_telephone_chunks_lost_total",
 		Help: "Chunks of calls' audio that were not heard, by vendor and reason: missing, or late (which twice is too).",
 	}, []string{"vendor", "reason"})
-	for _, t := range append([]string{"audio"}, wire.ClientTypes...) {
+	for _, t := range slices.Concat([]string{"audio"}, wire.ClientTypes, omiTypes) {
 		m.messages[t] = messages.WithLabelValues(t)
 	}
 	return m

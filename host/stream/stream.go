@@ -54,8 +54,8 @@ type stream struct {
 
 func newStream(s *Server, c *websocket.Conn, speak func(*stream) dialect) *stream {
 	st := &stream{server: s, conn: c}
-	st.dialect = speak(st)
 	st.watch.idle = s.o.Config.IdleTimeout
+	st.dialect = speak(st)
 	st.out.init(c, st.dialect, s.o.Config.OutputQueueBytes, s.metrics.queuedBytes, func() {
 		st.wg.Go(st.write) // ends when it has written all that waits, or can't write; run waits for it
 	})
