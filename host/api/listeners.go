@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// Where streams are opened, of the native protocol and of Omi's; package stream
-// answers there.
+// Where streams are opened, of the native protocol, of Omi's and of telephone
+// providers'; package stream answers there.
 const (
 	streamPath    = "/v1/stream"
 	omiPusherPath = "/v1/trigger/listen"
 	omiListenPath = "/v4/listen"
+	telephonePath = "/v1/telephone"
 )
 
 // pprofPath is what profiles of the running host are below.
@@ -21,7 +22,7 @@ const pprofPath = "/debug/pprof"
 // neither is not served to clients: a path must be named to be public.
 var (
 	bothPaths     = []string{"/healthz", "/readyz"}
-	clientsPaths  = []string{streamPath, omiPusherPath, omiListenPath, conversationsPath, tokensPath}
+	clientsPaths  = []string{streamPath, omiPusherPath, omiListenPath, telephonePath, conversationsPath, tokensPath}
 	operatorPaths = []string{"/metrics", "/v1/apps", jobsPath, usersPath, replaysPath, reloadPath, clusterPath, pprofPath}
 )
 
