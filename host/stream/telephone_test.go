@@ -486,7 +486,8 @@ func TestACallMayShowItsTokenInTheRequest(t *testing.T) {
 // Connections that show no credentials take a share of the host's places only.
 func TestStreamsOfNobodyKeepNobodyElseOut(t *testing.T) {
 	a, token := tokens(t)
-	r := newRig(t, rigOptions{auth: a, conversation: conversation.Options{MaxSessions: 40}})
+	r := newRig(t, rigOptions{auth: a, conversation: conversation.Options{MaxSessions: 40},
+		config: config.Stream{StartTimeout: time.Hour}}) // no place is given back by time
 	url := r.telephoneURL(telephone.Twilio)
 	frames := recordedCall(t, telephone.Twilio)
 	var nobody []*client

@@ -112,6 +112,7 @@ var good = map[string]struct {
 	"extra headers as Plivo's XML has": {telephone.Plivo, plivoStart(`"X-PH-uid=ada, token=a=b"`)},
 	"extra headers as an object":       {telephone.Plivo, plivoStart(`{"X-PH-uid":"ada"}`)},
 	"extra headers, an object as text": {telephone.Plivo, plivoStart(`"{\"X-PH-uid\":\"ada\"}"`)},
+	"extra headers in braces":          {telephone.Plivo, plivoStart(`"{X-PH-uid: ada, token: a=b}"`)},
 	"no extra headers":                 {telephone.Plivo, plivoStart(`""`)},
 	"Opus of Telnyx":                   {telephone.Telnyx, `{"event":"start","stream_id":"s","start":{"media_format":{"encoding":"OPUS","sample_rate":"16000"}}}`},
 }
@@ -122,11 +123,13 @@ func TestGoodFrames(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	f, err := telephone.Plivo.Decode([]byte(good["extra headers as Plivo's XML has"].frame))
-	if err != nil || f.Start.Parameters["uid"] != "ada" || f.Start.Parameters["token"] != "a=b" {
-		t.Errorf("got %+v, %v", f.Start, err)
+	for _, name := range []string{"extra headers as Plivo's XML has", "extra headers in braces"} {
+		f, err := telephone.Plivo.Decode([]byte(good[name].frame))
+		if err != nil || f.Start.Parameters["uid"] != "ada" || f.Start.Parameters["token"] != "a=b" {
+			t.Errorf("%s: got %+v, %v", name, f.Start, err)
+		}
 	}
-	f, err = telephone.Plivo.Decode([]byte(good["a rate within the encoding"].frame))
+	f, err := telephone.Plivo.Decode([]byte(good["a rate within the encoding"].frame))
 	if err != nil || f.Start.Format != (audio.Format{Codec: audio.PCM16, Rate: 16000, Channels: 1}) {
 		t.Errorf("got %+v, %v", f.Start, err)
 	}
@@ -162,7 +165,7 @@ var bad = []struct {
 	{telephone.Twilio, twilioStart(mulaw, `{"token":{"a":"secret"}}`), telephone.CodeBadStart, "customParameters.\"token\" is neither", "a parameter that is no value"},
 	{telephone.Twilio, twilioStart(mulaw, many(telephone.MaxParameters+1)), telephone.CodeBadStart, "33 parameters", "more than are taken"},
 	{telephone.Plivo, plivoStart(`"uid"`), telephone.CodeBadStart, "not pairs", "a name without a value"},
-	{telephone.Plivo, plivoStart(`"{"`), telephone.CodeBadStart, "neither pairs", "an object cut short"},
+	{telephone.Plivo, plivoStart(`"{"`), telephone.CodeBadStart, "a brace that is not closed", "an object cut short"},
 	{telephone.Plivo, plivoStart(`"` + strings.Repeat("a=1,", 2) + manyPairs(40) + `"`), telephone.CodeBadStart, "more than 32 pairs", "more than are taken"},
 	{telephone.Twilio, `{"event":"media","streamSid":"MZ1"}`, telephone.CodeBadMessage, "media.payload is missing", "media without any"},
 	{telephone.Twilio, `{"event":"media","streamSid":"MZ1","media":{"payload":null}}`, telephone.CodeBadMessage, "media.payload is missing", "likewise"},

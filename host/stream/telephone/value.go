@@ -126,8 +126,8 @@ func scalar(b json.RawMessage) (string, bool) {
 const extraHeadersPrefix = "x-ph-"
 
 // extraHeaders reads Plivo's extra_headers: pairs as its XML has them,
-// "a=1,b=2", or parted by semicolons, as its documents show both; or an object,
-// or one in a string. A prefix X-PH- of a name is taken off.
+// "a=1,b=2", or parted by semicolons, as its documents show both, in braces or
+// not; or an object, or one in a string. A prefix X-PH- of a name is taken off.
 func extraHeaders(b json.RawMessage) (map[string]string, error) {
 	const field = "extra_headers"
 	p := map[string]string{}
@@ -141,10 +141,9 @@ func extraHeaders(b json.RawMessage) (map[string]string, error) {
 			return nil, fault(CodeBadStart, EventStart, "start: %s can't be read", field)
 		}
 		text = strings.TrimSpace(text)
-		if !strings.HasPrefix(text, "{") {
+		if object = json.RawMessage(text); !strings.HasPrefix(text, "{") || !json.Valid(object) {
 			return pairs(field, text)
 		}
-		object = json.RawMessage(text)
 	}
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(object, &raw); err != nil {
@@ -162,9 +161,17 @@ func extraHeaders(b json.RawMessage) (map[string]string, error) {
 
 func pairs(field, text string) (map[string]string, error) {
 	p := map[string]string{}
+	if inner, ok := strings.CutPrefix(text, "{"); ok {
+		if text, ok = strings.CutSuffix(inner, "}"); !ok {
+			return nil, fault(CodeBadStart, EventStart, "start: %s has a brace that is not closed", field)
+		}
+	}
 	for pair := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == ';' }) {
-		name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
-		if name = trimPrefix(strings.TrimSpace(name)); !ok || name == "" {
+		var name, value string
+		if at := strings.IndexAny(pair, "=:"); at > 0 {
+			name, value = pair[:at], pair[at+1:]
+		}
+		if name = trimPrefix(strings.TrimSpace(name)); name == "" {
 			return nil, fault(CodeBadStart, EventStart, "start: %s is not pairs as a=1,b=2", field)
 		}
 		p[name] = strings.TrimSpace(value)
