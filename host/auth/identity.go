@@ -11,7 +11,7 @@ type Scope string
 
 // The scopes.
 const (
-	Stream  Scope = "stream"  // GET /v1/stream and POST /v1/tokens
+	Stream  Scope = "stream"  // every stream, and POST /v1/tokens
 	Read    Scope = "read"    // conversations
 	Operate Scope = "operate" // everything of an operator's: apps, jobs, replays, reload, cluster, metrics
 )

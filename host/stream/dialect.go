@@ -50,8 +50,9 @@ type Dialect struct {
 
 // opening is a request that a dialect has read.
 type opening struct {
-	uid   string // for whom the request asks; "" where it does not say
-	speak func(*stream) dialect
+	uid      string // for whom the request asks; "" where it does not say
+	needsUID bool   // it must say, unless the credentials do
+	speak    func(*stream) dialect
 }
 
 // Native is the protocol of docs/clients.md.

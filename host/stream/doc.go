@@ -1,6 +1,11 @@
-// Package stream is the WebSocket edge: GET /v1/stream. It turns a client's
+// Package stream is the WebSocket edge: GET /v1/stream, and what speaks other
+// dialects. It turns a client's
 // frames into calls of a conversation.Attachment, and what the session has to say
 // into frames. docs/clients.md describes the protocol; sdk/wire has its messages.
+//
+// A [Dialect] reads its clients' messages and says what there is to say to them
+// in their own words, over the same queue, limits and closes: docs/omi.md
+// describes Omi's.
 //
 // The way of the data: [Server] admits and upgrades a request. One goroutine
 // reads the stream: it decodes each message strictly and hands it to the

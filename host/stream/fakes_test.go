@@ -70,6 +70,11 @@ func (m *memoryStore) Complete(ctx context.Context, c event.Conversation, _ []st
 	if err := m.wait(ctx); err != nil {
 		return err
 	}
+	m.mu.Lock()
+	h := m.held[c.ID]
+	h.Completed = true
+	m.held[c.ID] = h
+	m.mu.Unlock()
 	m.completed <- c
 	return nil
 }

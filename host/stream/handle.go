@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -175,8 +176,8 @@ func (st *stream) failStart(ctx context.Context, m conversation.StartRequest, er
 	case errors.Is(err, conversation.ErrFormatChanged):
 		st.fail(wire.CloseBadMessage, wire.CodeBadStart, err.Error()+"; resume with the same, or start a new session", ref)
 		return
-	case err != nil && m.Session != "" && ctx.Err() == nil:
-		st.log().Warn("a session can't be resumed now", "session", m.Session, "error", err)
+	case err != nil && (m.Session != "" || m.Name != "") && ctx.Err() == nil:
+		st.log().Warn("a session can't be resumed now", "session", cmp.Or(m.Session, m.Name), "error", err)
 		st.out.close(wire.CloseTryLater, &wire.Closing{Code: wire.CodeStoreUnavailable, RetryAfterMillis: st.server.retryAfter().Milliseconds(),
 			Message: "the host can't read its store now; connect again and resume in a while"})
 		return

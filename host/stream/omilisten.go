@@ -60,7 +60,7 @@ func openListen(r *http.Request) (opening, *refusal) {
 	if err := l.format.Check(); err != nil {
 		q.fail(wire.CodeUnsupportedAudio, "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	return opening{uid: l.uid, speak: func(st *stream) dialect {
+	return opening{uid: l.uid, needsUID: true, speak: func(st *stream) dialect {
 		l := l
 		l.st = st
 		st.watch.idle = omiInactivity
@@ -102,9 +102,9 @@ var _ dialect = (*omiListener)(nil)
 func (l *omiListener) frames() int { return websocket.TextMessage }
 
 func (l *omiListener) opened(ctx context.Context) {
-	l.tell(serviceStatus{"service_status", "initiating", "Service Starting"})
 	l.beat.Init(l.st.server.clock, l.onBeat)
 	l.onBeat()
+	l.tell(serviceStatus{"service_status", "initiating", "Service Starting"})
 	l.st.apart(func() { l.start(ctx) })
 }
 

@@ -41,9 +41,10 @@ type rigOptions struct {
 	conversation conversation.Options
 	auth         stream.Authenticator // nil: everyone may stream
 	wantsAudio   bool
-	heard        chan []byte  // not nil: gets the audio that is heard, which must be taken
-	pipe         bool         // in-memory connections, for synctest bubbles
-	store        *memoryStore // nil: a new one
+	heard        chan []byte     // not nil: gets the audio that is heard, which must be taken
+	pipe         bool            // in-memory connections, for synctest bubbles
+	store        *memoryStore    // nil: a new one
+	dialect      *stream.Dialect // nil: the native one
 	chaos        *stream.Chaos
 	logger       hclog.Logger // nil discards
 }
@@ -56,15 +57,19 @@ func newRig(t testing.TB, o rigOptions) *rig {
 	o.conversation.Store, o.conversation.Dispatch, o.conversation.Jobs = r.store, echo{o.wantsAudio, r.flooded, o.heard}, promptJobs{}
 	r.sessions = conversation.New(o.conversation)
 	r.server = stream.New(stream.Options{Config: o.config, Auth: o.auth, Sessions: r.sessions, Registerer: r.metrics, Chaos: o.chaos, Logger: o.logger})
+	handler := http.Handler(r.server)
+	if o.dialect != nil {
+		handler = r.server.Handler(o.dialect)
+	}
 	var h interface{ Close() error }
 	if o.pipe {
 		l := newPipeListener()
-		s := &http.Server{Handler: r.server}
+		s := &http.Server{Handler: handler}
 		go s.Serve(l) // ends with Close
 		r.url, r.dialer.NetDialContext = "ws://pipe/v1/stream", l.dial
 		h = s
 	} else {
-		s := httptest.NewUnstartedServer(r.server)
+		s := httptest.NewUnstartedServer(handler)
 		s.Listener = stream.Listener(s.Listener)
 		s.Start()
 		r.url = "ws" + strings.TrimPrefix(s.URL, "http") + "/v1/stream"

@@ -212,6 +212,10 @@ func (s *Server) check(d *Dialect, w http.ResponseWriter, r *http.Request, chaos
 	if o, f = d.open(r); f != nil { // after the credentials: who shows none is told nothing
 		return
 	}
+	if o.needsUID && o.uid == "" && identity.UID == "" {
+		f = &refusal{status: http.StatusBadRequest, code: codeBadQuery, message: "the query has no uid; say whose audio it is, which these credentials leave open"}
+		return
+	}
 	if f = s.refuseOther(identity, o.uid); f != nil {
 		return
 	}
