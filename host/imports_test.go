@@ -19,7 +19,7 @@ var mayImport = map[string][]string{
 	"host":                {"host", "plugins", "sdk/event", "sdk/space", "sdk/wire"},
 	"host/api":            {"host/apps", "host/auth", "host/cluster", "host/config", "host/dispatch", "host/jobs", "host/origins", "host/replays", "host/store", "host/users", "plugins", "sdk/event", "sdk/space"},
 	"host/auth":           {"host/config"},
-	"host/stream":         {"host/apps", "host/audio", "host/auth", "host/clock", "host/config", "host/conversation", "host/dispatch", "host/origins", "host/stream/omi", "sdk/event", "sdk/wire"},
+	"host/stream":         {"host/apps", "host/audio", "host/auth", "host/clock", "host/config", "host/conversation", "host/dispatch", "host/origins", "host/stream/omi", "host/stream/telephone", "sdk/event", "sdk/wire"},
 	"host/stream/omi":     {"sdk/event"},
 	"host/conversation":   {"host/apps", "host/audio", "host/clock", "host/config", "host/dispatch", "host/jobs", "host/store", "plugins", "sdk/event", "sdk/wire"},
 	"host/jobs":           {"host/apps", "host/dispatch", "host/store", "plugins", "sdk/event"},
@@ -45,6 +45,8 @@ var mayImport = map[string][]string{
 	"sdk/wire":            {"sdk/event"},
 	"sdk/client":          {"sdk/event", "sdk/wire"},
 	"examples":            {"examples", "sdk"},
+
+	"host/stream/telephone": {"host/audio"},
 }
 
 func TestImportsPointOneWay(t *testing.T) {

@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// Where streams are opened, of the native protocol and of Omi's; package stream
-// answers there.
+// Where streams are opened, of the native protocol, of Omi's and of telephone
+// providers'; package stream answers there.
 const (
 	streamPath    = "/v1/stream"
 	omiPusherPath = "/v1/trigger/listen"
 	omiListenPath = "/v4/listen"
+	telephonePath = "/v1/telephone"
 )
 
 // integrationsPath is what apps' own servers ask below; package integrations
@@ -25,7 +26,7 @@ const pprofPath = "/debug/pprof"
 // neither is not served to clients: a path must be named to be public.
 var (
 	bothPaths     = []string{"/healthz", "/readyz"}
-	clientsPaths  = []string{streamPath, omiPusherPath, omiListenPath, conversationsPath, tokensPath, integrationsPath}
+	clientsPaths  = []string{streamPath, omiPusherPath, omiListenPath, telephonePath, conversationsPath, tokensPath, integrationsPath}
 	operatorPaths = []string{"/metrics", "/v1/apps", jobsPath, usersPath, replaysPath, reloadPath, clusterPath, pprofPath}
 )
 

@@ -23,6 +23,8 @@ func TestEachListenerServesItsOwnPathsOnly(t *testing.T) {
 		{"/v1/stream", served, refused, "", "clients' listener"},
 		{"/v1/conversations", served, refused, "", "clients' listener"},
 		{"/v1/conversations/c_1", served, refused, "", "clients' listener"},
+		{"/v1/telephone/twilio", served, refused, "", "clients' listener"},
+		{"/v1/telephones", refused, served, "nothing at this path", ""},
 		{"/v1/tokens", served, refused, "", "clients' listener"},
 		{"/metrics", refused, served, "operators' listener", ""},
 		{"/v1/apps", refused, served, "operators' listener", ""},

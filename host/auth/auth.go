@@ -242,7 +242,7 @@ func (r *Rules) check(ctx context.Context, token string) (Identity, error) {
 	case token == "" || len(token) > maxTokenBytes:
 		return Identity{}, &Refusal{CodeMalformed, fmt.Sprintf("the token is empty, or longer than %d bytes", maxTokenBytes)}
 	case strings.HasPrefix(token, singleUsePrefix):
-		return Identity{}, &Refusal{CodeMalformed, "a single-use token is for GET /v1/stream?token= only"}
+		return Identity{}, &Refusal{CodeMalformed, "a single-use token is for a stream's ?token= or a call's parameters only"}
 	case strings.Count(token, ".") == 2:
 		if r.jwt == nil {
 			return Identity{}, &Refusal{CodeNoJWT, "this host takes no JWTs; it has no keys to check them with (auth.jwt)"}

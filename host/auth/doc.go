@@ -5,7 +5,10 @@
 //
 //	Authorization: Bearer <a.b.c>      a JWT of the issuer (RFC 7519)
 //	Authorization: Bearer auricle_…    a static token, kept here as its SHA-256
-//	?token=auricle_once_…              a single-use token of POST /v1/tokens, on GET /v1/stream alone
+//	?token=auricle_once_…              a single-use token of POST /v1/tokens, on streams alone
+//
+// A stream that shows nothing in its request, as a telephone call's, shows one of
+// these tokens in its first message.
 //
 // What it is refused for is a *Refusal, with a code; each is counted in
 // auricle_auth_refused_total. Without an auth block the Authenticator is off:

@@ -22,8 +22,8 @@ type dialect interface {
 	binary(ctx context.Context, now time.Time, b []byte)
 	// text takes a text message; likewise.
 	text(ctx context.Context, b []byte)
-	// closed is called last, when nothing is read any more: it lets go of what
-	// the dialect holds besides stream.session.
+	// closed is called last, when nothing is read any more, and before
+	// stream.session is let go: it lets go of what the dialect holds besides.
 	closed()
 
 	// say queues what m says with stream.out.send, as any number of frames.
@@ -64,4 +64,4 @@ var Native = &Dialect{
 func speakNative(st *stream) dialect { return native{st} }
 
 // Dialects are all that a Server can speak.
-var Dialects = []*Dialect{Native, OmiPusher, OmiListen}
+var Dialects = append([]*Dialect{Native, OmiPusher, OmiListen}, Telephone...)

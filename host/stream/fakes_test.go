@@ -134,6 +134,7 @@ func (promptJobs) Start(w jobs.Work) <-chan struct{} {
 type echo struct {
 	wantsAudio bool
 	flooded    chan struct{} // gets a value after each flood
+	heard      chan []byte   // not nil: gets a copy of each piece of audio
 }
 
 type echoSession struct {
@@ -143,11 +144,15 @@ type echoSession struct {
 
 func (e echo) Open(o dispatch.SessionOptions) conversation.Mailboxes { return &echoSession{o, e} }
 
-func (s *echoSession) Apps() []*apps.App                                  { return nil }
-func (s *echoSession) WantsAudio() bool                                   { return s.wantsAudio }
-func (s *echoSession) Audio(conversation string, start int64, pcm []byte) {}
-func (s *echoSession) EndAudio(conversation string)                       {}
-func (s *echoSession) Close()                                             {}
+func (s *echoSession) Apps() []*apps.App { return nil }
+func (s *echoSession) WantsAudio() bool  { return s.wantsAudio }
+func (s *echoSession) Audio(conversation string, start int64, pcm []byte) {
+	if s.heard != nil {
+		s.heard <- slices.Clone(pcm)
+	}
+}
+func (s *echoSession) EndAudio(conversation string) {}
+func (s *echoSession) Close()                       {}
 
 // invocation is one of echo's that has emitted data.
 func invocation(conversation, kind string, data any) apps.Invocation {

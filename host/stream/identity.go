@@ -26,7 +26,7 @@ func (s *Server) identify(d *Dialect, h http.Header, r *http.Request) (auth.Iden
 	if s.o.Auth == nil {
 		return auth.Anyone(), nil
 	}
-	if d.late && len(r.Header.Values("Authorization")) == 0 {
+	if d.late && len(r.Header.Values("Authorization")) == 0 && !r.URL.Query().Has("token") {
 		return auth.Identity{}, nil // nobody yet; see authenticate
 	}
 	id, err := s.o.Auth.StreamRequest(r)

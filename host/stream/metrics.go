@@ -18,6 +18,8 @@ type metrics struct {
 	queuedBytes prometheus.Gauge
 	refused     *prometheus.CounterVec
 	handshakes  *prometheus.CounterVec // that were refused
+	telephone   *prometheus.CounterVec // frames that were taken, by vendor and event
+	chunks      *prometheus.CounterVec // of calls' audio that were not heard, by vendor and reason
 }
 
 // newMetrics registers with r, which may be nil.
@@ -54,6 +56,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Name: "auricle_stream_refused_handshakes_total",
 		Help: "Requests for a stream that were refused before the upgrade, by the error's code.",
 	}, []string{"code"})
+	m.telephone = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "auricle_telephone_frames_total",
+		Help: "Frames taken from telephone providers, by vendor and event; media_unheard is of the track that is not heard.",
+	}, []string{"vendor", "event"})
+	m.chunks = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "auricle_telephone_chunks_lost_total",
+		Help: "Chunks of calls' audio that were not heard, by vendor and reason: missing, or late (which twice is too).",
+	}, []string{"vendor", "reason"})
 	for _, t := range slices.Concat([]string{"audio"}, wire.ClientTypes, omiTypes) {
 		m.messages[t] = messages.WithLabelValues(t)
 	}

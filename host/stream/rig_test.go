@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/auricle-dev/auricle/host/config"
@@ -40,10 +41,12 @@ type rigOptions struct {
 	conversation conversation.Options
 	auth         stream.Authenticator // nil: everyone may stream
 	wantsAudio   bool
+	heard        chan []byte     // not nil: gets the audio that is heard, which must be taken
 	pipe         bool            // in-memory connections, for synctest bubbles
 	store        *memoryStore    // nil: a new one
 	dialect      *stream.Dialect // nil: the native one
 	chaos        *stream.Chaos
+	logger       hclog.Logger // nil discards
 }
 
 func newRig(t testing.TB, o rigOptions) *rig {
@@ -51,9 +54,9 @@ func newRig(t testing.TB, o rigOptions) *rig {
 	if o.store != nil {
 		r.store = o.store
 	}
-	o.conversation.Store, o.conversation.Dispatch, o.conversation.Jobs = r.store, echo{o.wantsAudio, r.flooded}, promptJobs{}
+	o.conversation.Store, o.conversation.Dispatch, o.conversation.Jobs = r.store, echo{o.wantsAudio, r.flooded, o.heard}, promptJobs{}
 	r.sessions = conversation.New(o.conversation)
-	r.server = stream.New(stream.Options{Config: o.config, Auth: o.auth, Sessions: r.sessions, Registerer: r.metrics, Chaos: o.chaos})
+	r.server = stream.New(stream.Options{Config: o.config, Auth: o.auth, Sessions: r.sessions, Registerer: r.metrics, Chaos: o.chaos, Logger: o.logger})
 	handler := http.Handler(r.server)
 	if o.dialect != nil {
 		handler = r.server.Handler(o.dialect)

@@ -62,6 +62,7 @@ type Server struct {
 	shaking  int        // handshakes
 	streams  map[*stream]struct{}
 	users    map[string]int // streams of each user that credentials fix; "" is all others
+	unknown  int            // streams, and handshakes, of nobody yet: see unknown.go
 	streamed chan struct{}  // holds at most one signal: a stream or a handshake ended
 }
 
@@ -141,25 +142,29 @@ func (s *Server) serve(d *Dialect, w http.ResponseWriter, r *http.Request) {
 	}
 	chaos := s.o.Chaos.stream()
 	opening, identity, f := s.check(d, w, r, chaos)
+	unknown := d.late && !identity.May(auth.Stream)
+	if f == nil && unknown {
+		f = s.admitUnknown()
+	}
 	if f != nil {
-		s.shaken()
+		s.shaken(false)
 		s.refuse(w, f)
 		return
 	}
 	if !s.takeTurn(r.Context()) {
-		s.shaken() // the client has left
+		s.shaken(unknown) // the client has left
 		return
 	}
 	defer s.giveTurn()
 	conn, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
-		s.shaken()
+		s.shaken(unknown)
 		s.metrics.handshakes.WithLabelValues("bad_handshake").Inc()
 		s.log.Debug("refused a handshake", "remote", r.RemoteAddr, "error", err)
 		return
 	}
 	st := newStream(s, conn, opening.speak)
-	st.chaos = chaos
+	st.chaos, st.unknown = chaos, unknown
 	st.identity, st.uid = identity, identity.UID
 	st.beginWatch(time.Now()) // before anybody can close it
 
@@ -254,11 +259,15 @@ func (s *Server) admit() *refusal {
 	return nil
 }
 
-// shaken ends what admit began, for a handshake that became no stream.
-func (s *Server) shaken() {
+// shaken ends what admit began, and admitUnknown where the request was of
+// nobody yet, for a handshake that became no stream.
+func (s *Server) shaken(unknown bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shaking--
+	if unknown {
+		s.unknown--
+	}
 	s.signal()
 }
 
@@ -267,6 +276,7 @@ func (s *Server) forget(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.streams, st)
+	s.leaveUnknown(st)
 	if uid := st.uid; s.users[uid] > 1 {
 		s.users[uid]--
 	} else {

@@ -38,6 +38,7 @@ type stream struct {
 	gaps    gaps
 	pace    pace
 	chaos   *streamChaos             // nil, but for a host that is to be chaotic
+	unknown bool                     // it is counted in the server's unknown, whose lock guards this
 	session *conversation.Attachment // nil before start, and of a dialect that keeps several itself
 	uid     string                   // of the identity when the stream was opened, as which the server counts it
 
@@ -80,10 +81,10 @@ func (st *stream) run() {
 	read()
 	clientFirst := st.out.leave()
 	cancel()
+	st.dialect.closed()
 	if st.session != nil {
 		st.session.Detach()
 	}
-	st.dialect.closed()
 	st.gaps.close()
 	st.wg.Wait() // leave had the last writer started
 	st.watch.alarm.Stop()
