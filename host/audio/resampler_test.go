@@ -214,7 +214,7 @@ func FuzzResampler(f *testing.F) {
 			return
 		}
 		rnd := rand.New(rand.NewPCG(seed, 1))
-		pcm := make([]byte, 2*(int(samples)%4096))
+		pcm := make([]byte, 2*(int(samples)%1024))
 		for i := range pcm {
 			pcm[i] = byte(rnd.Uint32())
 		}
