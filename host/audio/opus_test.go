@@ -17,8 +17,8 @@ import (
 
 // vectors are packets that libopus' encoder made, with what its decoder makes
 // of them (opus/vectors.c). Distance is the least signal to noise, in dB; 0
-// says that not a bit differs. CELT is floating point: a build of libopus that
-// adds in another order, as one with SSE does, rounds otherwise now and then.
+// says that not a bit differs. CELT is floating point, and the libopus that made
+// them uses SSE, which adds in another order and rounds otherwise now and then.
 var vectors = []struct {
 	name     string
 	rate     int // decoded to
