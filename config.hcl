@@ -175,10 +175,10 @@ stream {
 
 # Audio is held only for sessions with an app that was granted "audio".
 audio {
-  # Audio that may wait for the slowest such app, for each session. Beyond it
-  # the oldest is dropped, counted and told to the client. A minute of 16 kHz
-  # audio takes 1.9 MB.
-  # 64KiB to 1GiB for each session, default "4MiB".
+  # Audio that may wait for the slowest such app, for each session and each rate
+  # that apps ask for. Beyond it the oldest is dropped, counted and told to the
+  # client. A minute of 16 kHz audio takes 1.9 MB.
+  # 64KiB to 1GiB for each session and rate, default "4MiB".
   # buffer = "4MiB"
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,11 @@ type App struct {
 	// whole milliseconds. Zero means 1 s. The last piece of a conversation may
 	// be shorter.
 	AudioEvery time.Duration
+
+	// AudioRate is the samples a second in which the app wants audio: 8000,
+	// 16000, 24000 or 48000. The host resamples what comes at another rate. Zero
+	// means the stream's, which is 8000 to 48000 and in each event.
+	AudioRate int
 
 	// Limits suggests limits for one invocation; the operator's win.
 	Limits Limits
@@ -162,8 +168,14 @@ func (a *App) events(m *event.Manifest, bad func(string, ...any)) {
 	case a.AudioEvery != 0 && (a.AudioEvery < least || a.AudioEvery > most || a.AudioEvery%time.Millisecond != 0):
 		bad("AudioEvery is %v; it must be whole milliseconds from %v to %v, or 0 for 1s", a.AudioEvery, least, most)
 	}
+	switch {
+	case a.OnAudio == nil && a.AudioRate != 0:
+		bad("AudioRate is set, but there is no OnAudio")
+	case a.AudioRate != 0 && !slices.Contains(event.AudioRates, a.AudioRate):
+		bad("AudioRate is %d; it must be 8000, 16000, 24000 or 48000, or 0 for the stream's", a.AudioRate)
+	}
 	if a.OnAudio != nil {
-		m.Events.Audio = &event.AudioEvents{EveryMillis: int(a.AudioEvery / time.Millisecond)}
+		m.Events.Audio = &event.AudioEvents{EveryMillis: int(a.AudioEvery / time.Millisecond), Rate: a.AudioRate}
 	}
 }
 

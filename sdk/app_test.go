@@ -33,13 +33,14 @@ func TestManifestSaysWhatTheAppSays(t *testing.T) {
 			},
 			Settings:       `{"type":"object"}`,
 			AudioEvery:     250 * time.Millisecond,
+			AudioRate:      16_000,
 			State:          event.StateSession,
 			Limits:         sdk.Limits{Fuel: 5, Wall: 2 * time.Second, Memory: 1 << 20},
 			OnAudio:        onAudio,
 			OnTranscript:   onTranscript,
 			OnConversation: onConversation,
 		}, `{"name":"notes.v2_x-y","version":"1.2.0","description":"Notes.","author":"Ann","homepage":"https://example.org",` +
-			`"events":{"audio":{"every_ms":250},"transcript":{},"conversation":{}},` +
+			`"events":{"audio":{"every_ms":250,"rate":16000},"transcript":{},"conversation":{}},` +
 			`"capabilities":[{"name":"notify","reason":"to tell you"},{"name":"audio","reason":"to listen","optional":true}],"state":"session",` +
 			`"limits":{"fuel":5,"wall_ms":2000,"memory_bytes":1048576},"settings":{"type":"object"}}`},
 	} {
@@ -79,6 +80,8 @@ var badApps = []struct {
 	{"audio, unheard", good(func(a *sdk.App) { a.AudioEvery = time.Second }), []string{"there is no OnAudio"}},
 	{"pieces too short", good(func(a *sdk.App) { a.OnAudio, a.AudioEvery = onAudio, 99*time.Millisecond }), []string{"AudioEvery is 99ms", "from 100ms to 10s"}},
 	{"pieces too long", good(func(a *sdk.App) { a.OnAudio, a.AudioEvery = onAudio, 10_001*time.Millisecond }), []string{"AudioEvery is 10.001s"}},
+	{"a rate, unheard", good(func(a *sdk.App) { a.AudioRate = 16_000 }), []string{"AudioRate is set, but there is no OnAudio"}},
+	{"a rate of CDs", good(func(a *sdk.App) { a.OnAudio, a.AudioRate = onAudio, 44_100 }), []string{"AudioRate is 44100; it must be 8000, 16000, 24000 or 48000"}},
 	{"pieces of half a ms", good(func(a *sdk.App) { a.OnAudio, a.AudioEvery = onAudio, 100_500*time.Microsecond }), []string{"whole milliseconds"}},
 	{"an empty want", good(func(a *sdk.App) { a.Wants = []sdk.Want{{}} }), []string{"Wants[0] is empty"}},
 	{"an unknown want", good(func(a *sdk.App) { a.Wants = []sdk.Want{sdk.Receive("video", "to see")} }), []string{`Wants[0]: unknown capability "video"`}},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
@@ -75,7 +77,8 @@ func recordingEvents(rec *recording, m *event.Manifest, started time.Time) iter.
 	}
 }
 
-// audioEvents cuts the recording's sound into pieces for the manifest.
+// audioEvents cuts the recording's sound into pieces for the manifest, at the
+// rate that it asks for.
 func audioEvents(rec *recording, m *event.Manifest) iter.Seq2[appEvent, error] {
 	return func(yield func(appEvent, error) bool) {
 		if rec.Audio == nil || m.Events.Audio == nil {
@@ -86,30 +89,42 @@ func audioEvents(rec *recording, m *event.Manifest) iter.Seq2[appEvent, error] {
 			every = event.DefaultAudioMillis
 		}
 		f := rec.Audio.Format
+		rate := cmp.Or(m.Events.Audio.Rate, f.Rate)
+		track, err := audio.NewTrack(0, f.Rate, rate)
+		if err != nil {
+			yield(appEvent{}, err)
+			return
+		}
+		pieces := track.Add("")
 		buf := make([]byte, every*f.Rate/1000*f.FrameBytes())
+		piece := every * rate / 1000 * audio.SampleBytes
 		r := rec.Audio.Reader()
-		for start := int64(0); ; {
+		for start, more := int64(0), true; more; {
 			n, err := io.ReadFull(r, buf)
-			if n == 0 && err == io.EOF {
-				return
-			}
-			if err != nil && err != io.ErrUnexpectedEOF {
+			if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 				yield(appEvent{}, fmt.Errorf("reading the sound: %w", err))
 				return
 			}
+			more = err == nil
 			pcm, err := f.AppendMono(nil, buf[:n])
 			if err != nil {
 				yield(appEvent{}, fmt.Errorf("reading the sound: %w", err))
 				return
 			}
-			ev, err := audioEvent(&event.Audio{
-				Rate: f.Rate, Channels: 1, Start: start, PCM: pcm,
-				Session: runSession, Conversation: runConversation, UID: runUID,
-			})
-			if !yield(ev, err) || err != nil {
-				return
+			track.Write(runConversation, start, pcm)
+			start += int64(len(pcm) / audio.SampleBytes)
+			if !more {
+				track.EndConversation(runConversation)
 			}
-			start += int64(len(pcm) / 2)
+			for p, ok := pieces.Next(piece, piece); ok; p, ok = pieces.Next(piece, piece) {
+				ev, err := audioEvent(&event.Audio{
+					Rate: rate, Channels: 1, Start: p.Start, PCM: p.PCM,
+					Session: runSession, Conversation: runConversation, UID: runUID,
+				})
+				if !yield(ev, err) || err != nil {
+					return
+				}
+			}
 		}
 	}
 }

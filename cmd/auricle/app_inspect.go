@@ -91,6 +91,9 @@ func printInspection(w io.Writer, in *inspection) error {
 				every = event.DefaultAudioMillis
 			}
 			text += fmt.Sprintf(" in pieces of %d ms", every)
+			if rate := m.Events.Audio.Rate; rate != 0 {
+				text += fmt.Sprintf(" at %d Hz", rate)
+			}
 		}
 		out.printf("  %s\n", text)
 	}

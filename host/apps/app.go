@@ -97,6 +97,15 @@ func (a *App) AudioPiece() time.Duration {
 	return time.Duration(cmp.Or(ms, event.DefaultAudioMillis)) * time.Millisecond
 }
 
+// AudioRate returns the samples a second in which the app wants audio; 0 means
+// the stream's, whatever it is.
+func (a *App) AudioRate() int {
+	if a.Manifest.Events.Audio == nil {
+		return 0
+	}
+	return a.Manifest.Events.Audio.Rate
+}
+
 // Close closes the app's module: it waits for running invocations until ctx
 // ends, then ends them. Afterwards Invoke returns an error. Set.Close does it
 // for the apps of a Set.

@@ -328,6 +328,19 @@ func TestInspectTellsWithoutSettingsOrGrant(t *testing.T) {
 	}
 }
 
+func TestAudioRateIsTheManifests(t *testing.T) {
+	for events, want := range map[string]int{`{"audio":{}}`: 0, `{"audio":{"rate":24000}}`: 24_000, `{"transcript":{}}`: 0} {
+		a, err := apps.Open(t.Context(), theEngine(t), "a", guestFile(t, "plain", `{"name":"plain","version":"1","events":`+events+`}`), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close(t.Context())
+		if got := a.AudioRate(); got != want {
+			t.Errorf("%s: %d, want %d", events, got, want)
+		}
+	}
+}
+
 func TestAudioPieceIsTheManifests(t *testing.T) {
 	for events, want := range map[string]time.Duration{`{"audio":{}}`: time.Second, `{"audio":{"every_ms":250}}`: 250 * time.Millisecond} {
 		a, err := apps.Open(t.Context(), theEngine(t), "a", guestFile(t, "plain", `{"name":"plain","version":"1","events":`+events+`}`), nil)

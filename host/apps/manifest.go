@@ -79,6 +79,9 @@ func checkManifest(m *event.Manifest) error {
 	if a := m.Events.Audio; a != nil && a.EveryMillis != 0 && (a.EveryMillis < event.MinAudioMillis || a.EveryMillis > event.MaxAudioMillis) {
 		bad("events.audio.every_ms is %d, it must be %d to %d", a.EveryMillis, event.MinAudioMillis, event.MaxAudioMillis)
 	}
+	if a := m.Events.Audio; a != nil && a.Rate != 0 && !slices.Contains(event.AudioRates, a.Rate) {
+		bad("events.audio.rate is %d, it must be 8000, 16000, 24000 or 48000 Hz, or be left out for the stream's", a.Rate)
+	}
 	seen := map[event.Capability]bool{}
 	for i, c := range m.Capabilities {
 		at := fmt.Sprintf("capabilities[%d]", i)

@@ -14,6 +14,8 @@ import (
 var goodManifests = []string{
 	receives, allCaps,
 	`{"name":"a","version":"1","events":{"audio":{"every_ms":100}}}`,
+	`{"name":"a","version":"1","events":{"audio":{"rate":8000}}}`,
+	`{"name":"a","version":"1","events":{"audio":{"rate":48000,"every_ms":200}}}`,
 	`{"name":"a.b-c_9","version":"1","events":{"audio":{"every_ms":10000}},"homepage":"https://example.org/x","author":"A. Uthor","description":"Does\nthings."}`,
 	`{"name":"a","version":"1","events":{"conversation":{}},"state":"fresh","limits":{"fuel":1000000000,"wall_ms":5000,"memory_bytes":268435456}}`,
 	`{"name":"a","version":"1","events":{"conversation":{}},"settings":true}`,
@@ -41,6 +43,8 @@ var badManifests = []struct{ name, manifest, want string }{
 	{"homepage", `{"name":"a","version":"1","homepage":"javascript:alert(1)","events":{"transcript":{}}}`, "homepage must be"},
 	{"no events", `{"name":"a","version":"1","events":{}}`, "never be called"},
 	{"short piece", `{"name":"a","version":"1","events":{"audio":{"every_ms":99}}}`, "every_ms is 99"},
+	{"another rate", `{"name":"a","version":"1","events":{"audio":{"rate":44100}}}`, "events.audio.rate is 44100, it must be 8000, 16000, 24000 or 48000 Hz"},
+	{"no rate", `{"name":"a","version":"1","events":{"audio":{"rate":-1}}}`, "events.audio.rate is -1"},
 	{"long piece", `{"name":"a","version":"1","events":{"audio":{"every_ms":10001}}}`, "every_ms is 10001"},
 	{"unknown capability", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"fly","reason":"x"}]}`, `capabilities[0]: unknown capability "fly" (known: audio, transcript, conversation, tools, notify, http, storage)`},
 	{"capability twice", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"notify","reason":"x"},{"name":"notify","reason":"x"}]}`, "notify is there twice"},

@@ -47,8 +47,8 @@ func (ds *Decoders) Open() int64 { return ds.open.Load() }
 func (ds *Decoders) Close(ctx context.Context) error { return ds.opus.close(ctx) }
 
 // Decoder turns one stream's frames into s16le mono. That of Opus has a state:
-// what a packet means depends on those before. It takes some 100 KB (Bytes)
-// from its first packet on; one of PCM takes nothing. AppendMono is for one
+// what a packet means depends on those before. It takes 50 to 80 KB
+// (Bytes) from its first packet on, 512 KB at most; one of PCM takes nothing. AppendMono is for one
 // goroutine at a time.
 type Decoder struct {
 	of     *Decoders
@@ -61,9 +61,9 @@ type Decoder struct {
 // rate and appends it to dst, which comes back unchanged beside an error. What
 // it appends is as long as Format.Samples says.
 //
-// An error that wraps ErrPartialSample or ErrBadPacket is the frame's fault:
-// the next ones are decoded as if it had not been there. Any other is the
-// host's; a decoder of Opus then begins anew with the next packet.
+// An error that wraps ErrPartialSample or ErrBadPacket is the frame's fault: the
+// next ones are decoded as if it had not been there, unless decoding itself
+// failed, after which Opus begins anew. Any other error is the host's.
 func (d *Decoder) AppendMono(dst, frame []byte) ([]byte, error) {
 	if d.opus == nil {
 		return d.format.AppendMono(dst, frame)

@@ -17,8 +17,8 @@ import (
 //go:embed opus/opus.wasm
 var opusWasm []byte
 
-// What the decoder may use. The dearest packets that fuzzing came upon took a
-// tenth of the fuel, which is 100 ms or so of a processor.
+// What the decoder may use. The dearest of 40,000 random packets of 120 ms and
+// any length took a sixth of the fuel, and a third of the memory.
 const (
 	opusFuel        = 200_000_000
 	opusWall        = 5 * time.Second
@@ -86,8 +86,7 @@ func (m *opusModule) close(ctx context.Context) error {
 	return engine.Close(ctx)
 }
 
-// opusDecoder is one stream's decoder. Its state is in the session, at most
-// opusMemoryBytes of memory, of which it writes some 60 KB.
+// opusDecoder is one stream's decoder. Its state is in the session.
 type opusDecoder struct {
 	session *plugins.Session
 	call    plugins.Invocation

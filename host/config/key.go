@@ -206,7 +206,7 @@ var keys = []Key{
 		host: func(c *Config) any { return &c.Stream.Compression },
 	}, {
 		Path: "audio.buffer", Kind: Size, Default: `"4MiB"`, Min: 64 * kib, Max: gib,
-		Doc:  "Audio of one session that may wait for the slowest app that receives it; beyond it the oldest is dropped, counted and told to the client. Without such an app nothing is buffered.",
+		Doc:  "Audio of one session, at each rate that its apps ask for, that may wait for the slowest app that receives it; beyond it the oldest is dropped, counted and told to the client. Without such an app nothing is buffered.",
 		host: func(c *Config) any { return &c.Audio.BufferBytes },
 	}, {
 		Path: "jobs.attempts", Kind: Whole, Unit: "attempts", Default: `5`, Min: 1, Max: 20,

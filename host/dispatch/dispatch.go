@@ -29,7 +29,8 @@
 //	queue                     bound                                when full
 //	transcript in a mailbox   1,000 segments, 256 KiB a            the oldest segments are dropped,
 //	                          conversation; 64 conversations       then the oldest conversation's: "mailbox_full"
-//	audio of a session        Options.AudioBuffer                  the oldest bytes are dropped: "buffer_full"
+//	audio of a session, at    Options.AudioBuffer                  the oldest bytes are dropped: "buffer_full"
+//	each rate that apps want
 //	mailboxes waiting for     Options.Queue                        transcripts are dropped: "queue_full"; audio stays
 //	a worker, an app                                               in its buffer; conversation events wait
 //	conversation events       Options.Queue an app                 they are put off: "queue_full"
@@ -40,8 +41,8 @@
 // app. Deliver, Gap and Complete's answer are called with no lock held.
 // Goroutines are the pool's; Drain waits for all of them.
 //
-// Lock order: Dispatcher.mu or Session.mu, then mailbox.mu, then audio.Buffer's, then lane.mu, then tally.mu,
-// stats.mu. None is held during an invocation or a callback.
+// Lock order: Dispatcher.mu or Session.mu, then mailbox.mu, then audio.Track's, then audio.Buffer's, then lane.mu,
+// then tally.mu, stats.mu. None is held during an invocation or a callback.
 //
 // It may import host/apps, host/audio and plugins. It neither stores
 // conversations nor speaks to clients, and it does not sandbox: apps.App does.
@@ -75,7 +76,7 @@ type Options struct {
 	Queue       int                   // mailboxes waiting for a worker, and conversation events waiting in them, per app; 0 means 1,024
 	PerApp      int                   // bulkhead: invocations of one app at once; 0 means a quarter of Workers, at least 1
 	Choices     Choices               // which apps users have switched on or off; nil: none
-	AudioBuffer int64                 // bytes, per session with an audio app; 0 means audio.DefaultBufferBytes
+	AudioBuffer int64                 // bytes, per session with an audio app and rate that such apps want; 0 means audio.DefaultBufferBytes
 	Logger      hclog.Logger          // nil discards
 	Registerer  prometheus.Registerer // nil: metrics are counted but not registered
 }
@@ -122,6 +123,7 @@ type callee interface {
 	Serves(uid string) bool
 	Holds(event.Capability) bool
 	AudioPiece() time.Duration
+	AudioRate() int
 	Invoke(context.Context, apps.Event) (apps.Invocation, error)
 }
 

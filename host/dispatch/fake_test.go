@@ -23,6 +23,7 @@ type fakeApp struct {
 	piece   time.Duration
 	users   []string // empty: everyone
 	does    func(ctx context.Context, ev apps.Event) (plugins.Outcome, error)
+	rate    int
 	release chan plugins.Outcome // used when does is nil; nil too: ok at once
 
 	mu      sync.Mutex
@@ -44,6 +45,8 @@ func (f *fakeApp) AudioPiece() time.Duration {
 	}
 	return f.piece
 }
+
+func (f *fakeApp) AudioRate() int { return f.rate }
 
 func (f *fakeApp) Invoke(ctx context.Context, ev apps.Event) (apps.Invocation, error) {
 	f.mu.Lock()

@@ -324,7 +324,7 @@ func (w *work) payload() ([]byte, error) {
 	case event.KindAudio:
 		s := w.m.session.o
 		a := event.Audio{
-			Rate: s.Rate, Channels: 1, Start: w.piece.Start, Dropped: w.piece.Dropped,
+			Rate: w.rate, Channels: 1, Start: w.piece.Start, Dropped: w.piece.Dropped,
 			Session: s.ID, Conversation: w.conversation, UID: s.UID, PCM: w.piece.PCM,
 		}
 		return a.AppendBinary(nil)

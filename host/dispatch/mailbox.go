@@ -1,8 +1,10 @@
 package dispatch
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/audio"
@@ -25,9 +27,10 @@ type mailbox struct {
 	closed     string     // why nothing new is taken, though what is due still runs: the Reason; "" while open
 	audio      bool       // queue holds an itemAudio
 	reader     *audio.Reader
-	pieceBytes int   // of one audio event
-	lost       int64 // bytes taken from reader and dropped since the last audio event
-	over       bool  // nothing will run any more
+	track      *audio.Track // whose the reader is
+	pieceBytes int          // of one audio event
+	lost       int64        // bytes taken from reader and dropped since the last audio event
+	over       bool         // nothing will run any more
 
 	// state is what the app, tenant, keeps for the session. Both belong to the
 	// running task, and at the end to the one for whom ends is true, who closes
@@ -79,6 +82,7 @@ type work struct {
 	kind         event.Kind
 	conversation string
 	piece        audio.Piece      // KindAudio
+	rate         int              // KindAudio: the piece's
 	transcript   event.Transcript // KindTranscript
 	item         *item            // KindConversation
 }
@@ -303,7 +307,7 @@ func (m *mailbox) takeAudio() (work, bool) {
 		p.Dropped = uint32(min(int64(p.Dropped)+m.lost, 1<<32-1))
 		m.lost = 0
 	}
-	return work{m: m, kind: event.KindAudio, conversation: p.Conversation, piece: p}, true
+	return work{m: m, kind: event.KindAudio, conversation: p.Conversation, piece: p, rate: m.track.Rate()}, true
 }
 
 // lose notes that w's audio did not reach the app, so that the next piece says
@@ -361,23 +365,32 @@ func (m *mailbox) shut(reason string) (gaps []Gap, over bool) {
 func isGone(reason string) bool { return reason == ReasonNotInstalled || reason == ReasonSwitchedOff }
 
 // fit makes the mailbox what the app that is installed now needs: it gets the
-// buffer's audio in pieces of so many bytes, none if that is 0, and
-// transcripts or not. It returns what is dropped, which the caller tells.
-func (m *mailbox) fit(buffer *audio.Buffer, piece int, transcripts bool) []Gap {
+// track's audio, none if that is nil, in pieces of some length, and transcripts
+// or not. It returns what is dropped, which the caller tells.
+func (m *mailbox) fit(track *audio.Track, piece time.Duration, transcripts bool) []Gap {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var gaps []Gap
-	m.pieceBytes = piece
-	switch {
-	case piece == 0:
+	if m.track != track {
 		gaps = m.dropReader(ReasonNotInstalled)
-	case m.reader == nil:
-		m.reader = buffer.Add(m.lane.name)
+	}
+	if track != nil {
+		m.pieceBytes = pieceBytes(piece, track.Rate())
+		if m.reader == nil {
+			m.track, m.reader = track, track.Add(m.lane.name)
+		}
 	}
 	if !transcripts {
 		gaps = append(gaps, m.dropTranscripts(0, ReasonNotInstalled)...)
 	}
 	return gaps
+}
+
+// audioBytes returns how many bytes so many of the session's audio would have
+// been as the app gets it.
+func (m *mailbox) audioBytes(n int64) int64 {
+	rate := int64(cmp.Or(m.lane.now().app.AudioRate(), m.session.o.Rate))
+	return n / audio.SampleBytes * rate / int64(m.session.o.Rate) * audio.SampleBytes
 }
 
 // closeReader gives the audio buffer back once the mailbox is closed and
@@ -401,7 +414,7 @@ func (m *mailbox) dropReader(reason string) []Gap {
 		return nil
 	}
 	n := m.reader.Close()
-	m.reader = nil
+	m.track, m.reader = nil, nil
 	if n == 0 {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -15,9 +16,19 @@ import (
 // place.
 type roster struct {
 	mailboxes []*mailbox
-	tenants   []*tenant     // whose they are, one for each
-	listeners []*mailbox    // those with a reader of buffer
-	buffer    *audio.Buffer // nil without a listener
+	tenants   []*tenant      // whose they are, one for each
+	listeners []*mailbox     // those with a reader of a track
+	tracks    []*audio.Track // the session's audio, one for each rate that listeners want
+}
+
+// track returns the one of a rate, nil if there is none.
+func (r *roster) track(rate int) *audio.Track {
+	for _, t := range r.tracks {
+		if t.Rate() == rate {
+			return t
+		}
+	}
+	return nil
 }
 
 // of returns the mailbox of a lane, nil if there is none.
@@ -50,7 +61,7 @@ func (s *Session) fit() (changed bool) {
 		return false
 	}
 	old := s.roster.Load()
-	next := &roster{buffer: old.buffer}
+	next := &roster{}
 	type dropped struct {
 		m    *mailbox
 		gaps []Gap
@@ -66,21 +77,16 @@ func (s *Session) fit() (changed bool) {
 		if m == nil {
 			m = &mailbox{lane: l, session: s}
 		}
-		piece := 0
+		var track *audio.Track
 		if s.o.Rate > 0 && t.app.Holds(event.CapAudio) {
-			piece = pieceBytes(t.app.AudioPiece(), s.o.Rate)
-			if next.buffer == nil {
-				next.buffer = audio.NewBuffer(s.d.options.AudioBuffer)
+			if track = s.track(old, next, t.app.AudioRate()); track != nil {
+				next.listeners = append(next.listeners, m)
 			}
-			next.listeners = append(next.listeners, m)
 		}
-		drops = append(drops, dropped{m: m, gaps: m.fit(next.buffer, piece, t.app.Holds(event.CapTranscript))})
+		drops = append(drops, dropped{m: m, gaps: m.fit(track, t.app.AudioPiece(), t.app.Holds(event.CapTranscript))})
 		next.mailboxes, next.tenants = append(next.mailboxes, m), append(next.tenants, t)
 	}
-	if len(next.listeners) == 0 {
-		next.buffer = nil // what its readers had still to take is told with their mailboxes
-	}
-	s.roster.Store(next)
+	s.roster.Store(next) // what readers of tracks that are gone had still to take is told with their mailboxes
 	for _, m := range old.mailboxes {
 		if next.of(m.lane) != nil {
 			continue
@@ -98,7 +104,26 @@ func (s *Session) fit() (changed bool) {
 		d.m.tell(d.gaps)
 		d.m.giveBack(d.over)
 	}
-	return (old.buffer == nil) != (next.buffer == nil) || !slices.Equal(old.tenants, next.tenants)
+	return (old.tracks == nil) != (next.tracks == nil) || !slices.Equal(old.tenants, next.tenants)
+}
+
+// track returns the session's audio at the rate that an app asks for, 0 being
+// the stream's: next's, or else old's or a new one, which is then next's.
+func (s *Session) track(old, next *roster, rate int) *audio.Track {
+	rate = cmp.Or(rate, s.o.Rate)
+	if t := next.track(rate); t != nil {
+		return t
+	}
+	t := old.track(rate)
+	if t == nil {
+		var err error
+		if t, err = audio.NewTrack(s.d.options.AudioBuffer, s.o.Rate, rate); err != nil {
+			s.d.log.Error("an app gets no audio", "rate", rate, "error", err)
+			return nil
+		}
+	}
+	next.tracks = append(next.tracks, t)
+	return t
 }
 
 // refit is fit for a session that is open: whoever has it is told.

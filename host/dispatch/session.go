@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
@@ -113,15 +114,15 @@ func (d *Dispatcher) strike(s *Session) {
 
 // WantsAudio reports whether Audio keeps anything: the session has audio, and
 // an app of this user holds the audio capability now. It is cheap.
-func (s *Session) WantsAudio() bool { return s.roster.Load().buffer != nil }
+func (s *Session) WantsAudio() bool { return s.roster.Load().tracks != nil }
 
 // BufferedAudio returns the bytes of audio held now: 0, and no buffer exists,
 // when WantsAudio is false.
-func (s *Session) BufferedAudio() int64 {
-	if b := s.roster.Load().buffer; b != nil {
-		return b.Buffered()
+func (s *Session) BufferedAudio() (n int64) {
+	for _, t := range s.roster.Load().tracks {
+		n += t.Buffered()
 	}
-	return 0
+	return n
 }
 
 // Transcript hands segments that are new or changed to each app that holds
@@ -144,12 +145,12 @@ func (s *Session) Transcript(t event.Transcript) {
 }
 
 // Audio hands the next audio of a conversation, mono s16le at
-// SessionOptions.Rate and whole samples, to each app that holds audio, in
-// pieces of the length it asks for. start is pcm's first sample, counted since
+// SessionOptions.Rate and whole samples, to each app that holds audio, at
+// the rate and in pieces of the length it asks for. start is pcm's first sample, counted since
 // the conversation began. It copies pcm. It does nothing unless WantsAudio.
 func (s *Session) Audio(conversation string, start int64, pcm []byte) {
 	r := s.roster.Load()
-	if r.buffer == nil || len(pcm) == 0 {
+	if r.tracks == nil || len(pcm) == 0 {
 		return
 	}
 	if s.closed.Load() || s.d.draining.Load() {
@@ -158,16 +159,12 @@ func (s *Session) Audio(conversation string, start int64, pcm []byte) {
 			reason = ReasonShutdown
 		}
 		for _, m := range r.listeners {
-			m.tell([]Gap{{App: m.lane.name, Kind: event.KindAudio, Bytes: int64(len(pcm)), Reason: reason}})
+			m.tell([]Gap{{App: m.lane.name, Kind: event.KindAudio, Bytes: m.audioBytes(int64(len(pcm))), Reason: reason}})
 		}
 		return
 	}
-	for _, drop := range r.buffer.Write(conversation, start, pcm) {
-		for _, m := range r.listeners {
-			if m.lane.name == drop.Consumer {
-				m.tell([]Gap{{App: drop.Consumer, Kind: event.KindAudio, Bytes: drop.Bytes, Reason: ReasonBufferFull}})
-			}
-		}
+	for _, t := range r.tracks {
+		r.overflowed(t.Write(conversation, start, pcm))
 	}
 	for _, m := range r.listeners {
 		m.wake()
@@ -179,12 +176,26 @@ func (s *Session) Audio(conversation string, start int64, pcm []byte) {
 // next conversation's audio do so too.
 func (s *Session) EndAudio(conversation string) {
 	r := s.roster.Load()
-	if r.buffer == nil {
-		return
-	}
-	r.buffer.EndConversation(conversation)
+	r.endAudio(conversation)
 	for _, m := range r.listeners {
 		m.wake()
+	}
+}
+
+func (r *roster) endAudio(conversation string) {
+	for _, t := range r.tracks {
+		r.overflowed(t.EndConversation(conversation))
+	}
+}
+
+// overflowed tells what had to go for newer audio.
+func (r *roster) overflowed(drops []audio.Drop) {
+	for _, drop := range drops {
+		for _, m := range r.listeners {
+			if m.lane.name == drop.Consumer {
+				m.tell([]Gap{{App: drop.Consumer, Kind: event.KindAudio, Bytes: drop.Bytes, Reason: ReasonBufferFull}})
+			}
+		}
 	}
 }
 
@@ -205,9 +216,7 @@ func (s *Session) Complete(c event.Conversation, due []string, answer func(Attem
 	to.due.Store(int64(1 + len(due))) // one is this call's own, given at the end
 	defer to.give()
 	r := s.roster.Load()
-	if r.buffer != nil {
-		r.buffer.EndConversation(c.ID)
-	}
+	r.endAudio(c.ID)
 	var payload []byte
 	var err error
 	if len(due) > 0 {

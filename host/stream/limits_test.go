@@ -70,6 +70,54 @@ func TestAudioFasterThanAllowedClosesToTheNanosecond(t *testing.T) {
 	}
 }
 
+// A packet of Opus counts as long as it says, however few bytes it is, and
+// garbage as long as packets usually are.
+func TestOpusCountsByTheTimeThatItIs(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		packet []byte
+		most   int // within a burst of 2 s
+		taken  bool
+	}{
+		{"20 ms in 1 byte", []byte{1 << 3}, 100, true},
+		{"20 ms in 1000 bytes", append([]byte{1 << 3}, make([]byte, 999)...), 100, true},
+		{"120 ms", []byte{1<<3 | 3, 6}, 16, true},
+		{"2.5 ms", []byte{16 << 3}, 800, true},
+		{"garbage", []byte{1<<3 | 3, 0}, 100, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, rigOptions{pipe: true, config: config.Stream{AudioRate: 1, AudioBurst: 2 * time.Second}})
+				w := r.dial()
+				w.send(&wire.Start{UID: "ada", Audio: &wire.Format{Codec: wire.Opus, Rate: 16000, Channels: 1}})
+				read[*wire.Ready](w)
+				sent := make(chan struct{})
+				go func() { // the pipe holds nothing: somebody has to read meanwhile
+					defer close(sent)
+					for range c.most {
+						w.WriteMessage(websocket.BinaryMessage, c.packet)
+					}
+				}()
+				if c.taken {
+					for want := int64(c.most * len(c.packet)); read[*wire.Ack](w).AudioBytes < want; {
+					}
+				} else if e := read[*wire.Error](w); e.Code != "bad_audio" || e.Fatal || e.Ref == nil || e.Ref.Type != "audio" {
+					t.Errorf("got %+v, want bad_audio, and that the stream goes on", e)
+				}
+				<-sent
+				go func() {
+					for range c.most + 1 { // while the ack was awaited, as much became admissible again
+						w.WriteMessage(websocket.BinaryMessage, c.packet)
+					}
+				}()
+				if code, last := w.closed(); code != 4507 {
+					t.Errorf("closed with %d after %+v, want 4507", code, last)
+				}
+			})
+		})
+	}
+}
+
 func TestAudioInRealTimeIsNeverTooFast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, rigOptions{pipe: true, config: config.Stream{AudioRate: 1, AudioBurst: time.Second}})

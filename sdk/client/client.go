@@ -25,7 +25,7 @@ type Options struct {
 	// expires can be renewed. nil sends none. An error is a failed attempt.
 	Token func(ctx context.Context) (string, error)
 
-	Audio    *wire.Format      // nil: transcripts only
+	Audio    *wire.Format      // PCM of any kind, not Opus; nil: transcripts only
 	Language string            // BCP 47
 	Source   string            // the device or program
 	Metadata map[string]string // kept with the conversation
@@ -120,6 +120,9 @@ func New(o Options) (*Client, error) {
 		f := *o.Audio // the caller's may change
 		if o.Audio = &f; f.Rate < 1 || f.Channels < 1 {
 			return nil, fmt.Errorf("an audio format of %d Hz and %d channels can't be; give both", f.Rate, f.Channels)
+		}
+		if f.Codec == wire.Opus {
+			return nil, errors.New("this client sends PCM only: it cuts audio where it likes, and Opus takes one packet in each message (docs/clients.md)")
 		}
 	}
 	if o.BufferBytes <= 0 {

@@ -476,6 +476,7 @@ func TestBadOptions(t *testing.T) {
 		{"HTTP", client.Options{URL: "http://127.0.0.1:7080"}, "write it like wss://"},
 		{"no host", client.Options{URL: "ws:///v1/stream"}, "is no stream's"},
 		{"no rate", client.Options{URL: "ws://h/", Audio: &wire.Format{Codec: wire.PCM16, Channels: 1}}, "0 Hz and 1 channels"},
+		{"Opus", client.Options{URL: "ws://h/", Audio: &wire.Format{Codec: wire.Opus, Rate: 16000, Channels: 1}}, "sends PCM only"},
 	} {
 		if c, err := client.New(bad.o); err == nil || !strings.Contains(err.Error(), bad.want) {
 			t.Errorf("%s: got %v, %v, want %q", bad.name, c, err, bad.want)

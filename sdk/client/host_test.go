@@ -110,6 +110,10 @@ func (h *host) Start(jobs.Work) <-chan struct{} {
 	return done
 }
 
+func (h *host) Named(context.Context, string) (event.Conversation, error) {
+	return event.Conversation{}, store.ErrNotFound
+}
+
 func (h *host) Append(_ context.Context, p store.Part, after store.Revision) (store.Revision, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

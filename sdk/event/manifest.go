@@ -41,10 +41,14 @@ func (e Events) Kinds() []Kind {
 	return ks
 }
 
-// AudioEvents asks for audio in pieces of EveryMillis.
+// AudioEvents asks for audio in pieces of EveryMillis, at Rate.
 type AudioEvents struct {
 	EveryMillis int `json:"every_ms,omitempty"` // 100 to 10,000 ms; 0 means DefaultAudioMillis
+	Rate        int `json:"rate,omitempty"`     // samples a second, one of AudioRates; 0 means the stream's, whatever it is
 }
+
+// AudioRates are those that an app may ask for.
+var AudioRates = []int{8_000, 16_000, 24_000, 48_000}
 
 // The length of a piece of audio, in ms.
 const (
