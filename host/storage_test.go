@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -46,6 +47,7 @@ func keeps(t *testing.T) config.App {
 		Name: "keeper", Module: apptest.Build(t, "../sdk/testdata/guests/keeper"), Users: []string{"*"},
 		Grant:   []event.Capability{event.CapTranscript, event.CapStorage},
 		Storage: config.AppStorage{MaxBytes: 1 << 10, MaxKeys: 2},
+		Limits:  config.AppLimits{Wall: time.Minute}, // a machine with much to do makes no outcome another one
 	}
 }
 
