@@ -345,7 +345,7 @@ func TestABadFrameOfOmisDisturbsNothing(t *testing.T) {
 		{"\x67\x00\x00\x00", "bad_message"}, // a conversation without an id
 		{"\x67\x00\x00\x00" + strings.Repeat("x", 129), "bad_message"},
 		{"\x68\x00\x00\x00null", "bad_message"},
-		{"\x68\x00\x00\x00{}", "bad_message"}, // nothing to process
+		{"\x68\x00\x00\x00{}", "bad_message"},                                              // nothing to process
 		{"\x69\x00\x00\x00{\"person_id\":\"p\",\"conversation_id\":\"c\"}", "bad_message"}, // no segments
 		{"\x69\x00\x00\x00{\"person_id\":\"p\",\"conversation_id\":\"c\",\"segment_ids\":[1]}", "bad_message"},
 	}
@@ -422,7 +422,9 @@ func TestOmisSocketsRefuseBeforeTheUpgrade(t *testing.T) {
 			t.Errorf("%s: got %v, want a refusal", row.path, err)
 			continue
 		}
-		var fault struct{ Error struct{ Code, Message string } }
+		var fault struct {
+			Error struct{ Code, Message string }
+		}
 		if err := json.NewDecoder(resp.Body).Decode(&fault); err != nil || resp.StatusCode != http.StatusBadRequest || fault.Error.Code != row.code || !strings.Contains(fault.Error.Message, row.says) {
 			t.Errorf("%s: got %d %+v, want %s that names %s", row.path, resp.StatusCode, fault, row.code, row.says)
 		}

@@ -120,7 +120,7 @@ func TestASessionsOwnSilence(t *testing.T) {
 		if n := len(f.conversations()); n != 0 {
 			t.Error("completed too early")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if n := len(f.conversations()); n != 1 {
 			t.Errorf("%d completed after the session's own silence, want 1", n)

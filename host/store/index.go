@@ -18,7 +18,9 @@ type index struct {
 	named map[string]string   // name -> the newest id that ends in it
 }
 
-func newIndex() *index { return &index{owner: map[string]string{}, ids: map[string][]string{}, named: map[string]string{}} }
+func newIndex() *index {
+	return &index{owner: map[string]string{}, ids: map[string][]string{}, named: map[string]string{}}
+}
 
 // fill replaces what the index knows by the subjects of stored conversations.
 func (x *index) fill(subjects map[string]uint64) {
