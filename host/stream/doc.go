@@ -5,7 +5,7 @@
 //
 // A [Dialect] reads its clients' messages and says what there is to say to them
 // in their own words, over the same queue, limits and closes: docs/omi.md
-// describes Omi's.
+// describes Omi's, docs/telephone.md telephone providers'.
 //
 // The way of the data: [Server] admits and upgrades a request. One goroutine
 // reads the stream: it decodes each message strictly and hands it to the
