@@ -32,4 +32,5 @@ var (
 	ErrNotGranted  = &Error{Code: event.CodeNotGranted, Message: "the operator did not grant the capability"}
 	ErrRateLimited = &Error{Code: event.CodeRateLimited, Message: "at most one notification in 30 s"}
 	ErrBadText     = &Error{Code: event.CodeBadText, Message: "a notification is 5 to 150 characters"}
+	ErrWrongEvent  = &Error{Code: event.CodeWrongEvent, Message: "not while handling an event of this kind"}
 )

@@ -19,6 +19,7 @@ import (
 	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/replays"
 	"github.com/auricle-dev/auricle/host/store"
+	"github.com/auricle-dev/auricle/host/tools"
 )
 
 // Store is where conversations are read; *store.Store is one. Its errors are
@@ -74,6 +75,8 @@ type Options struct {
 	Apps     Apps
 	Jobs     Jobs
 	Users    Users
+	Tools    *tools.Tools // what calls apps' tools; nil: there are no such paths
+	MCP      MCP          // needed with Tools
 	Members  Members
 	Shared   bool // whether other hosts may use the same store
 	Gatherer prometheus.Gatherer
@@ -165,6 +168,16 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if change, ok := h.changes[r.URL.Path]; ok {
 		h.change(w, r, change)
 		return
+	}
+	if h.o.Tools != nil {
+		if p, ok := parseToolPath(r.URL.EscapedPath()); ok {
+			h.tools(w, r, p)
+			return
+		}
+		if app, tool, ok := omiPath(r.URL.EscapedPath()); ok || r.URL.Path == omiManifestPath {
+			h.omi(w, r, app, tool)
+			return
+		}
 	}
 	if uid, app, ok := userPath(r.URL.EscapedPath()); ok {
 		h.user(w, r, uid, app)

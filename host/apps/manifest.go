@@ -74,11 +74,12 @@ func checkManifest(m *event.Manifest) error {
 	}
 	kinds := m.Events.Kinds()
 	if len(kinds) == 0 {
-		bad("events names none of audio, transcript and conversation: the app would never be called")
+		bad("events names none of audio, transcript, conversation and tools: the app would never be called")
 	}
 	if a := m.Events.Audio; a != nil && a.EveryMillis != 0 && (a.EveryMillis < event.MinAudioMillis || a.EveryMillis > event.MaxAudioMillis) {
 		bad("events.audio.every_ms is %d, it must be %d to %d", a.EveryMillis, event.MinAudioMillis, event.MaxAudioMillis)
 	}
+	checkTools(m.Events.Tools, bad)
 	seen := map[event.Capability]bool{}
 	for i, c := range m.Capabilities {
 		at := fmt.Sprintf("capabilities[%d]", i)
@@ -87,7 +88,7 @@ func checkManifest(m *event.Manifest) error {
 			bad("%s: unknown capability %q (known: %s)", at, printable(clip(string(c.Name), 80)), known())
 		case seen[c.Name]:
 			bad("%s: %s is there twice", at, c.Name)
-		case c.Name.Receives() && !slices.ContainsFunc(kinds, func(k event.Kind) bool { return k.String() == string(c.Name) }):
+		case c.Name.Receives() && !slices.ContainsFunc(kinds, func(k event.Kind) bool { return k.Capability() == c.Name }):
 			bad("%s: asks for %s, but events does not name it", at, c.Name)
 		}
 		seen[c.Name] = true
@@ -113,7 +114,7 @@ func checkManifest(m *event.Manifest) error {
 		}
 	}
 	if m.Settings != nil {
-		if _, err := compileSchema(m.Settings); err != nil {
+		if _, err := compileSchema(m.Settings, settingsWords); err != nil {
 			bad("settings is no JSON Schema: %w", err)
 		}
 	}
