@@ -152,9 +152,9 @@ func TestAnotherUserReachesNothingByAnyRoute(t *testing.T) {
 		"GET /v1/users/{uid}/tools":               {"/v1/users/ada/tools", "", 403, auth.CodeUser},
 		"POST /v1/users/{uid}/tools/{app}/{tool}": {"/v1/users/ada/tools/a/b", "{}", 403, auth.CodeUser},
 		"POST /v1/users/{uid}/mcp":                {"/v1/users/ada/mcp", "{}", 403, auth.CodeUser},
-		"POST /v1/mcp":                            {"/v1/mcp", "{}", 400, ""},                      // her own
-		"GET /.well-known/omi-tools.json":         {"/.well-known/omi-tools.json", "", 200, ""},    // likewise
-		"GET /v1/omi/tools/{app}":                 {"/v1/omi/tools/a", "", 404, "unknown_tool"},    // likewise
+		"POST /v1/mcp":                            {"/v1/mcp", "{}", 400, ""},                   // her own
+		"GET /.well-known/omi-tools.json":         {"/.well-known/omi-tools.json", "", 200, ""}, // likewise
+		"GET /v1/omi/tools/{app}":                 {"/v1/omi/tools/a", "", 404, "unknown_tool"}, // likewise
 		"POST /v1/omi/tools/{app}/{tool}":         {"/v1/omi/tools/a/b", `{"uid":"ada"}`, 403, auth.CodeUser},
 	}
 	for _, r := range api.Routes() {
