@@ -20,7 +20,8 @@ FUZZ := host/origins:FuzzCheck:20000 host/api:FuzzLoopbackOnly:2000 sdk/wire:Fuz
 	plugins:FuzzLoad:2000 plugins:FuzzEngine:100 plugins/internal/meter:FuzzRewrite:600 \
 	plugins/internal/meter:FuzzGenerated:500 sdk/event:FuzzAudio:50000 cmd/auricle/wav:FuzzOpen:5000 \
 	host/store/internal/blocks:FuzzBlock:1000 host/api:FuzzUserChoice:4000 host/auth:FuzzToken:5000 host/integrations:FuzzCall:3000 \
-	host/stream/telephone:FuzzTwilio:10000 host/stream/telephone:FuzzTelnyx:10000 host/stream/telephone:FuzzPlivo:10000 host/stream/telephone:FuzzOrder:10000
+	host/stream/telephone:FuzzTwilio:10000 host/stream/telephone:FuzzTelnyx:10000 host/stream/telephone:FuzzPlivo:10000 host/stream/telephone:FuzzOrder:10000 \
+	host/apps:FuzzArguments:4000 host/api:FuzzOmiCall:10000
 
 .PHONY: run serve build host apps test lint fuzz vuln bench-engines kernels clean
 

@@ -300,7 +300,8 @@ auth {
     # 0s to 10m, default "30s".
     # leeway = "30s"
 
-    # What a JWT without a scope claim allows, of "stream", "read" and "operate".
+    # What a JWT without a scope claim allows, of "stream", "read", "tools" and
+    # "operate".
     # Default ["stream", "read"].
     # scopes = ["stream", "read"]
   }
@@ -321,7 +322,7 @@ auth {
   # One block for each static token: make one with "auricle token new". sha256
   # is its SHA-256 (required): the token itself is kept nowhere. uid is the one
   # user it is for; default: any. scopes (required) is what it allows, of
-  # "stream", "read" and "operate".
+  # "stream", "read", "tools" and "operate".
   #
   # token "backend" {
   #   sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"

@@ -17,7 +17,7 @@ import (
 )
 
 // guarded starts a host with a token for each name: of ada and eve with the
-// scopes stream and read, of an operator, and of a backend for all users.
+// scopes stream, read and tools, of an operator, and of a backend for all users.
 func guarded(t *testing.T) (h *host.Host, token map[string]string) {
 	t.Helper()
 	c, token := configuration(t.TempDir()), map[string]string{}
@@ -25,8 +25,8 @@ func guarded(t *testing.T) (h *host.Host, token map[string]string) {
 		uid    string
 		scopes []string
 	}{
-		"ada": {"ada", []string{"stream", "read"}}, "eve": {"eve", []string{"stream", "read"}},
-		"operator": {"", []string{"operate"}}, "backend": {"", []string{"stream", "read"}},
+		"ada": {"ada", []string{"stream", "read", "tools"}}, "eve": {"eve", []string{"stream", "read", "tools"}},
+		"operator": {"", []string{"operate"}}, "backend": {"", []string{"stream", "read", "tools"}},
 	} {
 		text, digest := auth.NewStatic()
 		token[name] = text
@@ -41,8 +41,8 @@ func guarded(t *testing.T) (h *host.Host, token map[string]string) {
 func ask(t *testing.T, h *host.Host, method, path, token, body string) (status int, code, answer string) {
 	t.Helper()
 	at := h.OperatorsAddr()
-	for _, clients := range []string{"/v1/conversations", "/v1/tokens"} {
-		if strings.HasPrefix(path, clients) {
+	for _, clients := range []string{"/v1/conversations", "/v1/tokens", "/v1/mcp", "/.well-known/", "/v1/omi/"} {
+		if strings.HasPrefix(path, clients) || strings.Contains(path, "/tools") || strings.HasSuffix(path, "/mcp") {
 			at = h.Addr()
 		}
 	}
@@ -153,6 +153,13 @@ func TestAnotherUserReachesNothingByAnyRoute(t *testing.T) {
 		"DELETE /v1/users/{uid}/memories":           {"/v1/users/ada/memories", "", 403, auth.CodeScope},
 		"GET /v1/users/{uid}/apps/{app}/storage":    {"/v1/users/ada/apps/echo/storage", "", 403, auth.CodeScope},
 		"DELETE /v1/users/{uid}/apps/{app}/storage": {"/v1/users/a%2Fb/apps/echo/storage", "", 403, auth.CodeScope},
+		"GET /v1/users/{uid}/tools":                 {"/v1/users/ada/tools", "", 403, auth.CodeUser},
+		"POST /v1/users/{uid}/tools/{app}/{tool}":   {"/v1/users/ada/tools/a/b", "{}", 403, auth.CodeUser},
+		"POST /v1/users/{uid}/mcp":                  {"/v1/users/ada/mcp", "{}", 403, auth.CodeUser},
+		"POST /v1/mcp":                              {"/v1/mcp", "{}", 400, ""},                   // her own
+		"GET /.well-known/omi-tools.json":           {"/.well-known/omi-tools.json", "", 200, ""}, // likewise
+		"GET /v1/omi/tools/{app}":                   {"/v1/omi/tools/a", "", 404, "unknown_tool"}, // likewise
+		"POST /v1/omi/tools/{app}/{tool}":           {"/v1/omi/tools/a/b", `{"uid":"ada"}`, 403, auth.CodeUser},
 	}
 	for _, r := range api.Routes() {
 		name := r.Method + " " + r.Path

@@ -17,7 +17,9 @@ const module = "github.com/auricle-dev/auricle/"
 var mayImport = map[string][]string{
 	"cmd":                 {"cmd", "host", "plugins", "sdk/client", "sdk/event", "sdk/wire"},
 	"host":                {"host", "plugins", "sdk/event", "sdk/space", "sdk/wire"},
-	"host/api":            {"host/apps", "host/auth", "host/cluster", "host/config", "host/dispatch", "host/jobs", "host/origins", "host/replays", "host/store", "host/users", "plugins", "sdk/event", "sdk/space"},
+	"host/api":            {"host/apps", "host/auth", "host/cluster", "host/config", "host/dispatch", "host/jobs", "host/origins", "host/replays", "host/store", "host/tools", "host/users", "plugins", "sdk/event", "sdk/space"},
+	"host/mcp":            {"host/tools"},
+	"host/tools":          {"host/apps", "host/dispatch", "plugins", "sdk/event"},
 	"host/auth":           {"host/config"},
 	"host/stream":         {"host/apps", "host/audio", "host/auth", "host/clock", "host/config", "host/conversation", "host/dispatch", "host/origins", "host/stream/omi", "host/stream/telephone", "sdk/event", "sdk/wire"},
 	"host/stream/omi":     {"sdk/event"},

@@ -20,8 +20,10 @@ import (
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/handover"
 	"github.com/auricle-dev/auricle/host/integrations"
+	"github.com/auricle-dev/auricle/host/mcp"
 	"github.com/auricle-dev/auricle/host/origins"
 	"github.com/auricle-dev/auricle/host/stream"
+	"github.com/auricle-dev/auricle/host/tools"
 )
 
 // listen binds an address, which the configuration has under key.
@@ -106,7 +108,10 @@ func (h *Host) newServers(c config.Config, metrics *prometheus.Registry) {
 	if h.replays != nil {
 		recordings = h.replays
 	}
+	callers := tools.New(tools.Options{Dispatch: h.dispatch, Apps: h.apps.All, Registerer: metrics})
 	all := api.New(api.Options{
+		Tools:    callers,
+		MCP:      mcp.New(mcp.Options{Tools: callers, Version: h.version}),
 		Auth:     h.auth,
 		Store:    h.store,
 		Dispatch: h.dispatch,

@@ -62,11 +62,15 @@ type App struct {
 	// OnConversation is called with each completed conversation. It may be
 	// called again for the same one, when an attempt failed.
 	OnConversation func(ctx *Context, e *event.Conversation) error
+
+	// Tools are what a chat or an agent may call the app for, on behalf of a
+	// user. At most event.MaxTools.
+	Tools []Tool
 }
 
 // Limits bound one invocation. A zero leaves that limit at the host's default:
 // for audio and transcript events 50 million units of fuel and 250 ms, for
-// conversation events 1,000 million and 5 s; 64 MiB of memory.
+// conversation events and tools 1,000 million and 5 s; 64 MiB of memory.
 type Limits struct {
 	Fuel   uint64        // units: instructions executed, about
 	Wall   time.Duration // in whole milliseconds
@@ -84,7 +88,8 @@ func Notify(reason string) Want {
 }
 
 // Receive gives the reason why the app receives a kind of event that it has a
-// handler for: event.CapAudio, event.CapTranscript or event.CapConversation.
+// handler for: event.CapAudio, event.CapTranscript, event.CapConversation or
+// event.CapTools.
 func Receive(c event.Capability, reason string) Want {
 	return Want{event.CapabilityRequest{Name: c, Reason: reason}}
 }
@@ -149,8 +154,8 @@ func (a *App) manifest() (event.Manifest, error) {
 }
 
 func (a *App) events(m *event.Manifest, bad func(string, ...any)) {
-	if a.OnAudio == nil && a.OnTranscript == nil && a.OnConversation == nil {
-		bad("no handler: set OnAudio, OnTranscript or OnConversation")
+	if a.OnAudio == nil && a.OnTranscript == nil && a.OnConversation == nil && len(a.Tools) == 0 {
+		bad("no handler: set OnAudio, OnTranscript or OnConversation, or give it Tools")
 	}
 	if a.OnTranscript != nil {
 		m.Events.Transcript = &struct{}{}
@@ -158,6 +163,7 @@ func (a *App) events(m *event.Manifest, bad func(string, ...any)) {
 	if a.OnConversation != nil {
 		m.Events.Conversation = &struct{}{}
 	}
+	a.tools(m, bad)
 	const (
 		least = event.MinAudioMillis * time.Millisecond
 		most  = event.MaxAudioMillis * time.Millisecond
@@ -223,12 +229,14 @@ func (a *App) handles(c event.Capability) bool {
 		return a.OnTranscript != nil
 	case event.CapConversation:
 		return a.OnConversation != nil
+	case event.CapTools:
+		return len(a.Tools) > 0
 	}
 	return false
 }
 
-// checkSchema reports why s can't be a schema of a block of settings. What
-// the keywords mean is for the host to check.
+// checkSchema reports why s can't be a schema of a block of settings, or of a
+// tool's arguments. What the keywords mean is for the host to check.
 func checkSchema(s string) error {
 	dec := json.NewDecoder(strings.NewReader(s))
 	var schema struct {
@@ -242,7 +250,7 @@ func checkSchema(s string) error {
 		return fmt.Errorf("something follows the schema at byte %d", dec.InputOffset())
 	}
 	if !bytes.Equal(schema.Type, []byte(`"object"`)) {
-		return errors.New(`the schema needs "type": "object", for settings are a block of names and values`)
+		return errors.New(`the schema needs "type": "object", for it is of names and values`)
 	}
 	return nil
 }

@@ -25,6 +25,8 @@ func TestManifestSaysWhatTheAppSays(t *testing.T) {
 	}{
 		{"the least", sdk.App{Name: "a", Version: "1", OnConversation: onConversation},
 			`{"name":"a","version":"1","events":{"conversation":{}}}`},
+		{"tools only", sdk.App{Name: "a", Version: "1", Tools: []sdk.Tool{tool("find")}},
+			`{"name":"a","version":"1","events":{"tools":[{"name":"find","description":"finds","parameters":{"type":"object"},"status_message":"Finding"}]}}`},
 		{"everything", sdk.App{
 			Name: "notes.v2_x-y", Version: "1.2.0", Description: "Notes.", Author: "Ann", Homepage: "https://example.org",
 			Wants: []sdk.Want{
@@ -67,12 +69,24 @@ func good(change func(*sdk.App)) sdk.App {
 	return a
 }
 
+// tool returns a tool that nothing is wrong with, but maybe its name.
+func tool(name string) sdk.Tool {
+	return sdk.Tool{
+		Name: name, Description: "finds", Parameters: `{"type":"object"}`, Status: "Finding",
+		Handle: func(*sdk.Context, *event.ToolCall) (any, error) { return nil, nil },
+	}
+}
+
 var badApps = []struct {
 	name string
 	app  sdk.App
 	want []string // in the message
 }{
 	{"nothing", sdk.App{}, []string{"Name must be", "Version is missing", "no handler: set OnAudio, OnTranscript or OnConversation"}},
+	{"a tool without anything", good(func(a *sdk.App) { a.Tools = []sdk.Tool{{}} }), []string{`Tools[0]: Name is ""`, "Tools[0]: Description is missing", "Tools[0]: Handle is missing", "Tools[0]: Parameters: not a JSON Schema object"}},
+	{"a tool's name with a '-'", good(func(a *sdk.App) { a.Tools = []sdk.Tool{tool("find-note")} }), []string{`Name is "find-note"`}},
+	{"a tool twice", good(func(a *sdk.App) { a.Tools = []sdk.Tool{tool("find"), tool("find")} }), []string{`Tools[1]: there is another tool with the name "find"`}},
+	{"tools wanted, none there", good(func(a *sdk.App) { a.Wants = []sdk.Want{sdk.Receive(event.CapTools, "to be asked")} }), []string{"no handler receives it"}},
 	{"capitals", good(func(a *sdk.App) { a.Name = "Good" }), []string{`app "Good": Name must be`}},
 	{"a digit first", good(func(a *sdk.App) { a.Name = "2good" }), []string{"beginning with a letter"}},
 	{"a long name", good(func(a *sdk.App) { a.Name = strings.Repeat("a", 65) }), []string{"1 to 64"}},

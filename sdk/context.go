@@ -23,7 +23,8 @@ type Context struct {
 }
 
 // Emit gives v, marshalled as JSON, to the user's client and keeps it with the
-// conversation. The error is that of marshalling.
+// conversation. The error is that of marshalling. A tool's handler returns its
+// result instead, and must not call it.
 //
 // An invocation may have 64 effects, 64 KiB each and 256 KiB in all (1 MiB in
 // all for a conversation event), notifications included. Emitting more ends it there, with the outcome
@@ -47,7 +48,8 @@ func (c *Context) Emit(v any) error {
 //
 // It fails with ErrNotGranted when the operator did not grant the capability,
 // ErrRateLimited when this user had a notification of this app less than 30 s
-// ago, and ErrBadText when text is too short or too long; test with errors.Is.
+// ago, ErrBadText when text is too short or too long, and ErrWrongEvent while a
+// tool is called, whose result goes to the caller; test with errors.Is.
 // An app may go on after any of them.
 func (c *Context) Notify(text string) error {
 	_, _, err := c.call(event.Request{Op: event.OpNotify, Text: text}, nil)

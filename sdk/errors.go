@@ -36,4 +36,5 @@ var (
 	ErrNotNumber   = &Error{Code: event.CodeNotNumber, Message: "the value is no number that this can be added to"}
 	ErrQuota       = &Error{Code: event.CodeQuota, Message: "that is more than the operator lets the app keep for a user"}
 	ErrBadText     = &Error{Code: event.CodeBadText, Message: "a notification is 5 to 150 characters"}
+	ErrWrongEvent  = &Error{Code: event.CodeWrongEvent, Message: "not while handling an event of this kind"}
 )

@@ -114,13 +114,16 @@ func (host) log(level int32, text string) {
 // learns about their types is in the image and not learnt at every event.
 func (a *App) warm() {
 	segments := `"segments":[{"id":"","text":"","speaker":"","is_user":false,"start":0,"end":0}]`
-	var errs [2]error
+	var errs [3]error
 	if a.OnTranscript != nil {
 		errs[0] = json.Unmarshal([]byte(`{"session":"",`+segments+`}`), new(event.Transcript))
 	}
 	if a.OnConversation != nil {
 		const at = `"started_at":"2000-01-01T00:00:00Z","metadata":{"":""},`
 		errs[1] = json.Unmarshal([]byte(`{"id":"",`+at+segments+`}`), new(event.Conversation))
+	}
+	if len(a.Tools) > 0 {
+		errs[2] = json.Unmarshal([]byte(`{"call":"","tool":"","uid":"","arguments":{}}`), new(event.ToolCall))
 	}
 	for _, err := range errs {
 		if err != nil {

@@ -50,6 +50,12 @@ func (a *App) handle(ctx *Context, kind event.Kind, payload []byte) error {
 			return fmt.Errorf("reading the conversation event: %w", err)
 		}
 		return a.OnConversation(ctx, e)
+	case kind == event.KindTool && len(a.Tools) > 0:
+		e := new(event.ToolCall)
+		if err := json.Unmarshal(payload, e); err != nil {
+			return fmt.Errorf("reading the tool event: %w", err)
+		}
+		return a.callTool(ctx, e)
 	}
 	return fmt.Errorf("app %q has no handler for %s events", a.Name, kind)
 }

@@ -29,6 +29,7 @@ const (
 	runUID          = "demo"
 	runSession      = "s_run"
 	runConversation = "c_run"
+	runCall         = "t_run"
 )
 
 // recordingEvents slices a recording into the events that a host would send
@@ -274,8 +275,24 @@ func parseEventLine(b []byte) (appEvent, error) {
 			ev.At = max(ev.At, seconds(s.End))
 		}
 		return ev, err
+	case event.KindTool.String():
+		var c event.ToolCall
+		if err := decodeStrict(line.Payload, &c); err != nil {
+			return appEvent{}, fmt.Errorf("tool payload: %w", lineFault(err))
+		}
+		return toolEvent(c)
 	}
-	return appEvent{}, fmt.Errorf("unknown kind %q; it is one of audio, transcript, conversation", line.Kind)
+	return appEvent{}, fmt.Errorf("unknown kind %q; it is one of audio, transcript, conversation, tool", line.Kind)
+}
+
+// toolEvent makes an event of a call; what it lacks is filled in.
+func toolEvent(c event.ToolCall) (appEvent, error) {
+	c.Call, c.UID = cmp.Or(c.Call, runCall), cmp.Or(c.UID, runUID)
+	if len(c.Arguments) == 0 {
+		c.Arguments = json.RawMessage("{}")
+	}
+	b, err := json.Marshal(c)
+	return appEvent{Kind: event.KindTool, UID: c.UID, Payload: b}, err
 }
 
 // lineFault leaves the place out of a JSON error within a line: the caller

@@ -97,6 +97,12 @@ func printInspection(w io.Writer, in *inspection) error {
 		}
 		out.printf("  %s\n", text)
 	}
+	if tools := m.Events.Tools; len(tools) > 0 {
+		out.printf("\nTools\n")
+		for _, t := range tools {
+			out.printf("  %s: %s\n    %s\n", t.Name, printable(t.Description), printable(string(t.Parameters)))
+		}
+	}
 	out.printf("\nWants granted\n")
 	for _, c := range in.Wants {
 		text := printable(c.Reason)

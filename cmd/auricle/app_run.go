@@ -35,6 +35,11 @@ JSON object a line ("-" reads standard input):
   {"kind": "transcript", "payload": {"segments": [{"id": "1", "text": "Hello"}]}}
   {"kind": "audio", "payload": {"rate": 16000, "start": 0, "pcm_base64": "…"}}
   {"kind": "conversation", "payload": {"segments": […]}}
+  {"kind": "tool", "payload": {"tool": "find_note", "arguments": {"text": "milk"}}}
+
+With -tool, it calls one of the app's tools once, with the JSON object that
+-arguments has. Arguments are checked against the tool's parameters first, as a
+host does; the result is the output that is shown.
 
 An app that asks for state "session" keeps its memory for each session that the
 events name ("session" and "uid" in a payload); all are one when they name none.
@@ -54,6 +59,7 @@ type appRunOptions struct {
 	module, settings              string
 	conversation, wav, eventsFile string
 	replay                        string
+	tool, arguments               string
 	json                          bool
 }
 
@@ -61,12 +67,16 @@ type appRunOptions struct {
 func (o *appRunOptions) check() error {
 	recorded := o.conversation != "" || o.wav != ""
 	switch {
+	case o.arguments != "" && o.tool == "":
+		return usagef("-arguments goes with -tool, which says what is called with them")
+	case o.tool != "" && (recorded || o.eventsFile != "" || o.replay != ""):
+		return usagef("-tool goes without -conversation, -wav, -events and -replay: the call is the one event")
 	case o.replay != "" && (recorded || o.eventsFile != "" || o.settings != ""):
 		return usagef("-replay goes without -conversation, -wav, -events and -settings: it has the event and the settings itself")
 	case recorded && o.eventsFile != "":
 		return usagef("-events goes without -conversation and -wav: it has all the events itself")
-	case !recorded && o.eventsFile == "" && o.replay == "":
-		return usagef("nothing to play to the module; name a recording with -conversation or -wav, an events file with -events, or a recorded invocation with -replay")
+	case !recorded && o.eventsFile == "" && o.replay == "" && o.tool == "":
+		return usagef("nothing to play to the module; name a recording with -conversation or -wav, an events file with -events, a tool with -tool, or a recorded invocation with -replay")
 	}
 	return nil
 }
@@ -80,6 +90,7 @@ func newAppRunCommand() *cobra.Command {
 		Example: `  auricle app run -conversation examples/conversations/budget-meeting build/apps/minutes.wasm
   auricle app run -wav talk.wav build/apps/loudness.wasm
   auricle app run -json -settings settings.json -events events.jsonl keywords.wasm
+  auricle app run -tool convert -arguments '{"value": 5, "from": "mi", "to": "km"}' build/apps/convert.wasm
   auricle replays get i_01k8… > failure.json
   auricle app run -replay failure.json keywords.wasm`,
 		Args: cobra.ExactArgs(1),
@@ -99,6 +110,8 @@ func newAppRunCommand() *cobra.Command {
 	f.StringVar(&o.wav, "wav", "", "the WAV `FILE` to play, alone or instead of the recording's own")
 	f.StringVar(&o.eventsFile, "events", "", "the events `FILE` to play; \"-\" is standard input")
 	f.StringVar(&o.replay, "replay", "", "the recorded invocation to run again: a `FILE`; \"-\" is standard input")
+	f.StringVar(&o.tool, "tool", "", "the `NAME` of a tool of the app's to call")
+	f.StringVar(&o.arguments, "arguments", "", "the tool's arguments: a `JSON` object; without it, {}")
 	f.StringVar(&o.settings, "settings", "", "the app's settings: a JSON `FILE`")
 	f.BoolVar(&o.json, "json", false, "print the results as JSON, one object a line")
 	return cmd
@@ -116,7 +129,9 @@ func runAppRun(ctx context.Context, o appRunOptions, stdin io.Reader, stdout io.
 	// second or two to compile.
 	var rec *recording
 	var file io.Reader = stdin
-	if o.eventsFile == "" {
+	if o.tool != "" {
+		// nothing to open
+	} else if o.eventsFile == "" {
 		if rec, err = openRecordingParts("", o.conversation, o.wav); err != nil {
 			return err
 		}
@@ -139,6 +154,17 @@ func runAppRun(ctx context.Context, o appRunOptions, stdin io.Reader, stdout io.
 
 		var events iter.Seq2[appEvent, error]
 		switch {
+		case o.tool != "":
+			events = func(yield func(appEvent, error) bool) {
+				if o.arguments == "" {
+					o.arguments = "{}"
+				}
+				if !json.Valid([]byte(o.arguments)) {
+					yield(appEvent{}, usagef("-arguments is not JSON: %s", printable(o.arguments)))
+					return
+				}
+				yield(toolEvent(event.ToolCall{Tool: o.tool, Arguments: json.RawMessage(o.arguments)}))
+			}
 		case rec != nil:
 			events = recordingEvents(rec, &app.Manifest, time.Now().UTC())
 		case o.eventsFile == "-":
@@ -183,6 +209,11 @@ func invokeAll(ctx context.Context, app *apps.App, events iter.Seq2[appEvent, er
 		if !slices.Contains(handles, ev.Kind) {
 			return fmt.Errorf("event %d: app %q does not handle %s events; its manifest says that it handles %s", played+1, app.Name, ev.Kind, kindNames(handles))
 		}
+		if ev.Kind == event.KindTool {
+			if err := checkCall(app, &ev); err != nil {
+				return fmt.Errorf("event %d: %w", played+1, err)
+			}
+		}
 		whose := owner{ev.UID, ev.Session}
 		if states[whose] == nil {
 			states[whose] = &apps.SessionState{}
@@ -212,6 +243,28 @@ func invokeAll(ctx context.Context, app *apps.App, events iter.Seq2[appEvent, er
 		return &exitError{code: exitOutcome}
 	}
 	return nil
+}
+
+// checkCall checks a call of a tool as a host does before it calls an app.
+func checkCall(app *apps.App, ev *appEvent) error {
+	var c event.ToolCall
+	if err := json.Unmarshal(ev.Payload, &c); err != nil {
+		return err
+	}
+	var names []string
+	for _, t := range app.Tools() {
+		names = append(names, t.Name)
+	}
+	if !slices.Contains(names, c.Tool) {
+		return fmt.Errorf("app %q has no tool %q; it has: %s", app.Name, c.Tool, strings.Join(names, ", "))
+	}
+	checked, err := app.CheckArguments(c.Tool, c.Arguments)
+	if err != nil {
+		return fmt.Errorf("tool %q: %w", c.Tool, err)
+	}
+	c.Arguments = checked
+	ev.Payload, err = json.Marshal(c)
+	return err
 }
 
 func kindNames(ks []event.Kind) string {

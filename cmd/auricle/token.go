@@ -57,7 +57,7 @@ error the block for the configuration, which has its hash only.`,
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "client", "the token's `NAME`, for logs")
 	f.StringVar(&o.uid, "uid", "", "the one `USER` it is for; without it, any")
-	f.StringSliceVar(&o.scopes, "scopes", []string{"stream"}, "what it allows, of stream, read and operate: `SCOPES` with commas between them")
+	f.StringSliceVar(&o.scopes, "scopes", []string{"stream"}, "what it allows, of stream, read, tools and operate: `SCOPES` with commas between them")
 	return cmd
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/replays"
 	"github.com/auricle-dev/auricle/host/store"
+	"github.com/auricle-dev/auricle/host/tools"
 )
 
 // Store is where conversations are read; *store.Store is one. Its errors are
@@ -76,6 +77,8 @@ type Options struct {
 	Users    Users
 	Values   Values // of apps
 	Memories Memories
+	Tools    *tools.Tools // what calls apps' tools; nil: there are no such paths
+	MCP      MCP          // needed with Tools
 	Members  Members
 	Shared   bool // whether other hosts may use the same store
 	Gatherer prometheus.Gatherer
@@ -175,6 +178,16 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if uid, ok := memoriesPath(r.URL.EscapedPath()); ok {
 		h.memories(w, r, uid)
 		return
+	}
+	if h.o.Tools != nil {
+		if p, ok := parseToolPath(r.URL.EscapedPath()); ok {
+			h.tools(w, r, p)
+			return
+		}
+		if app, tool, ok := omiPath(r.URL.EscapedPath()); ok || r.URL.Path == omiManifestPath {
+			h.omi(w, r, app, tool)
+			return
+		}
 	}
 	if uid, app, ok := userPath(r.URL.EscapedPath()); ok {
 		h.user(w, r, uid, app)

@@ -43,6 +43,13 @@ var routes = []Route{
 	{"DELETE", usersPath + "/{uid}/memories", auth.Operate},
 	{"GET", usersPath + "/{uid}/apps/{app}/storage", auth.Operate},
 	{"DELETE", usersPath + "/{uid}/apps/{app}/storage", auth.Operate},
+	{"GET", usersPath + "/{uid}/tools", auth.Tools}, // one user's: the credentials' own, where they are one user's
+	{"POST", usersPath + "/{uid}/tools/{app}/{tool}", auth.Tools},
+	{"POST", usersPath + "/{uid}/mcp", auth.Tools},
+	{"POST", mcpPath, auth.Tools},
+	{"GET", omiManifestPath, auth.Tools},
+	{"GET", omiToolsPath + "/{app}", auth.Tools},
+	{"POST", omiToolsPath + "/{app}/{tool}", auth.Tools},
 }
 
 // Routes returns every route with the scope that it takes.
@@ -95,7 +102,7 @@ func Authorise(a *auth.Authenticator, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		id, err := a.Request(r)
+		id, err := a.Request(omiBearer(r))
 		if err == nil && !known {
 			fail(w, r, http.StatusNotFound, "not_found", "there is nothing at this path; see /v1/apps, /v1/jobs and /v1/conversations?uid=")
 			return

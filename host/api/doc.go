@@ -15,6 +15,10 @@
 //	GET /v1/replays/{invocation}                    one, for "auricle app run -replay"
 //	GET /v1/cluster                                 the hosts that share the store, their sessions and jobs
 //	POST /v1/tokens                                 a single-use token, for a browser's stream
+//	GET /v1/users/{uid}/tools                       the tools of apps that a user has
+//	POST /v1/users/{uid}/tools/{app}/{tool}         call one
+//	POST /v1/users/{uid}/mcp, /v1/mcp               the same over MCP
+//	GET /.well-known/omi-tools.json                 the same for Omi's chat, with /v1/omi/tools/
 //	POST /v1/reload                                 read the configuration again
 //
 // Answers are JSON. Whatever goes wrong has one shape,

@@ -5,3 +5,6 @@ var UserPath = userPath
 
 // ParseState reads the body of a choice.
 var ParseState = parseState
+
+// ParseOmiCall reads the body of a call of Omi's chat.
+var ParseOmiCall = parseOmiCall

@@ -26,16 +26,16 @@ const pprofPath = "/debug/pprof"
 // neither is not served to clients: a path must be named to be public.
 var (
 	bothPaths     = []string{"/healthz", "/readyz"}
-	clientsPaths  = []string{streamPath, omiPusherPath, omiListenPath, telephonePath, conversationsPath, tokensPath, integrationsPath}
+	clientsPaths  = []string{streamPath, omiPusherPath, omiListenPath, telephonePath, conversationsPath, tokensPath, integrationsPath, mcpPath, omiManifestPath, omiToolsPath}
 	operatorPaths = []string{"/metrics", "/v1/apps", jobsPath, usersPath, replaysPath, reloadPath, clusterPath, pprofPath}
 )
 
-// ForClients serves what clients may ask for: health, streams, conversations and
-// tokens. It answers 404 for every other path, whatever next has there.
+// ForClients serves what clients may ask for: health, streams, conversations,
+// tokens and tools. It answers 404 for every other path, whatever next has there.
 func ForClients(next http.Handler) http.Handler {
 	return withRequestID(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case within(r.URL.Path, bothPaths), within(r.URL.Path, clientsPaths):
+		case within(r.URL.Path, bothPaths), within(r.URL.Path, clientsPaths), ofTools(r):
 			next.ServeHTTP(w, r)
 		case within(r.URL.Path, operatorPaths):
 			fail(w, r, http.StatusNotFound, "not_found", "this is served on the operators' listener, not to clients; the key operators.listen says where that is")
@@ -56,7 +56,7 @@ func ForOperators(next http.Handler) http.Handler {
 	profiles.HandleFunc("GET "+pprofPath+"/trace", pprof.Trace)
 	return withRequestID(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case within(r.URL.Path, clientsPaths):
+		case within(r.URL.Path, clientsPaths), ofTools(r):
 			fail(w, r, http.StatusNotFound, "not_found", "this is served on the clients' listener; the key listen says where that is")
 		case within(r.URL.Path, []string{pprofPath}):
 			profiles.ServeHTTP(w, r)
@@ -64,6 +64,13 @@ func ForOperators(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		}
 	}))
+}
+
+// ofTools reports whether a request is for a user's tools, which are below
+// usersPath beside what is for operators.
+func ofTools(r *http.Request) bool {
+	_, ok := parseToolPath(r.URL.EscapedPath())
+	return ok
 }
 
 // within reports whether path is one of paths or below one.

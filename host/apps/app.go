@@ -10,6 +10,7 @@ import (
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // The limits of an invocation where neither the operator nor the manifest says
@@ -32,13 +33,13 @@ type App struct {
 	Module   *plugins.Module
 	Settings json.RawMessage // a JSON object, as settings_read gives it; {} when the operator has set none
 
-	config config.App         // the operator's
-	held   []event.Capability // declared and granted
-	state  event.State        // fresh, unless asked for and granted; "" is fresh
-	slots  *notifySlots       // nil: notifications are not rate-limited
-	keeper Keeper             // of recordings; nil: nothing is recorded
-
-	storage *storage // where its values last; in memory unless a Set says otherwise
+	storage *storage                      // where its values last; in memory unless a Set says otherwise
+	schemas map[string]*jsonschema.Schema // of its tools' parameters, by the tool's name
+	config  config.App                    // the operator's
+	held    []event.Capability            // declared and granted
+	state   event.State                   // fresh, unless asked for and granted; "" is fresh
+	slots   *notifySlots                  // nil: notifications are not rate-limited
+	keeper  Keeper                        // of recordings; nil: nothing is recorded
 }
 
 // Holds reports whether the app has c: its manifest declares it and the
@@ -62,10 +63,10 @@ func (a *App) State() event.State { return cmp.Or(a.state, event.StateFresh) }
 
 // Limits returns what bounds one invocation with an event of kind k: the
 // operator's limits, else the manifest's, else 50 million units of fuel and
-// 250 ms, for a conversation 1,000 million and 5 s.
+// 250 ms, for a conversation or a tool 1,000 million and 5 s.
 func (a *App) Limits(k event.Kind) plugins.Limits {
 	fuel, wall := uint64(realtimeFuel), realtimeWall
-	if k == event.KindConversation {
+	if k == event.KindConversation || k == event.KindTool {
 		fuel, wall = completionFuel, completionWall
 	}
 	var suggested event.Limits

@@ -3,6 +3,7 @@ package apps
 import (
 	"context"
 	"encoding/json"
+	"testing"
 	"time"
 
 	"github.com/auricle-dev/auricle/sdk/event"
@@ -83,3 +84,14 @@ const (
 	MaxErrorBytes  = maxErrorBytes
 	NotifyEvery    = notifyEvery
 )
+
+// ForArguments returns an app that has a tool "find" with a schema, and no
+// module.
+func ForArguments(t testing.TB, schema string) *App {
+	a := &App{Name: "a"}
+	a.Manifest.Events.Tools = []event.Tool{{Name: "find", Description: "finds", Parameters: json.RawMessage(schema)}}
+	if err := a.compileTools(); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}

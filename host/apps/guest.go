@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -39,6 +40,7 @@ const (
 type guest struct {
 	app         *App
 	moment      moment
+	kind        event.Kind // of the event, while handling
 	uid         string
 	payload     []byte
 	outputBytes int           // bound of all effects together
@@ -65,6 +67,8 @@ type effect struct {
 // add gathers an effect. An error means that it is more than is allowed.
 func (g *guest) add(k event.OutputKind, data json.RawMessage) error {
 	switch {
+	case g.kind == event.KindTool && len(g.effects) > 0:
+		return errors.New("more than one output for a call of a tool: it has one result")
 	case len(g.effects) == maxEffects:
 		return fmt.Errorf("more than %d outputs in one invocation", maxEffects)
 	case g.used+len(data) > g.outputBytes:
@@ -188,14 +192,24 @@ func (g *guest) settle(now time.Time, ok bool) {
 	}
 }
 
+// answered returns what the module's function returned; 0 when it returned
+// nothing.
+func answered(res plugins.Result) int32 {
+	if res.Outcome != plugins.OK || len(res.Values) == 0 {
+		return 0
+	}
+	return int32(uint32(res.Values[0]))
+}
+
 // outcome judges how the invocation ended, and says why it is not ok.
 func (g *guest) outcome(res plugins.Result) (o plugins.Outcome, why string) {
 	o = res.Outcome
 	if o == plugins.OK {
-		if len(res.Values) == 0 || uint32(res.Values[0]) == 0 {
+		code := answered(res)
+		if code == 0 {
 			return o, ""
 		}
-		o, why = plugins.AppError, fmt.Sprintf("it answered %d", int32(res.Values[0]))
+		o, why = plugins.AppError, fmt.Sprintf("it answered %d", code)
 	} else if res.Err != nil {
 		why = printable(res.Err.Error())
 	}

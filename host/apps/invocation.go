@@ -48,6 +48,7 @@ type Invocation struct {
 	Outputs                    []event.Output // emits and notifications, in order; empty unless the outcome is ok
 	Log                        []LogLine      // it may hold a user's words
 	LogCut                     int            // bytes of log cut
+	Said                       string         // what the app says is wrong, for whoever called its tool; empty unless it answered 1
 	Replay                     string         // the name of its recording, its ID; empty when none is kept
 }
 
@@ -64,7 +65,8 @@ func NewInvocationID() string {
 }
 
 // Invoke calls the app's module with one event, within Limits: on fresh state,
-// or on ev.State, which must not be in use by another call. What the app
+// or on ev.State, which must not be in use by another call. A tool is always
+// called on fresh state: a call belongs to no session. What the app
 // did wrong is in the Invocation; an error says that the invocation could not
 // be judged: ctx ended (ctx.Err()), the app or the engine was closed, no
 // instance could be made, the app does not hold the event's capability, or the
@@ -80,7 +82,7 @@ func (a *App) Invoke(ctx context.Context, ev Event) (Invocation, error) {
 	if err := a.handles(ev.Kind); err != nil {
 		return Invocation{}, err
 	}
-	if a.State() != event.StateSession {
+	if a.State() != event.StateSession || ev.Kind == event.KindTool {
 		ev.State = nil
 	}
 	restarted := ev.State.lost()
@@ -109,7 +111,7 @@ func (a *App) Invoke(ctx context.Context, ev Event) (Invocation, error) {
 
 // handles returns an error if the app does not get events of kind k.
 func (a *App) handles(k event.Kind) error {
-	if a.Holds(event.Capability(k.String())) {
+	if a.Holds(k.Capability()) {
 		return nil
 	}
 	return fmt.Errorf("app %q: it does not hold the capability to get %s events", a.Name, k)
@@ -124,7 +126,7 @@ func (a *App) handle(ctx context.Context, ev Event, restarted bool, tape *plugin
 		UID: ev.UID, Session: ev.Session, Conversation: ev.Conversation,
 		At: time.Now(), FuelLimit: limits.Fuel, Restarted: restarted,
 	}
-	g := &guest{app: a, moment: handling, uid: ev.UID, payload: ev.Payload, outputBytes: maxOutputBytes, wall: limits.Wall}
+	g := &guest{app: a, moment: handling, kind: ev.Kind, uid: ev.UID, payload: ev.Payload, outputBytes: maxOutputBytes, wall: limits.Wall}
 	if ev.Kind == event.KindConversation {
 		g.outputBytes = maxConversationOutputBytes
 	}
@@ -159,6 +161,9 @@ func (a *App) handle(ctx context.Context, ev Event, restarted bool, tape *plugin
 	}
 	if inv.Outcome != plugins.OK {
 		inv.Err = fmt.Sprintf("app %q: on %s: %s", a.Name, ev.Kind, why)
+		if ev.Kind == event.KindTool && answered(res) == 1 {
+			inv.Said = g.err
+		}
 		inv.Stack = stack(res)
 		return inv, nil
 	}

@@ -203,6 +203,9 @@ func (l *loading) app(ctx context.Context, wasm []byte) *App {
 	if len(a.Settings) == 0 {
 		a.Settings = json.RawMessage("{}")
 	}
+	if err := a.compileTools(); err != nil { // DecodeManifest compiled them before
+		l.fault(l.config.Pos.Module, fmt.Sprintf("its manifest: %v", err), "")
+	}
 	if l.inspect {
 		return a
 	}
@@ -388,12 +391,12 @@ func (l *loading) settings(a *App) {
 		}
 		return
 	}
-	s, err := compileSchema(schema)
+	s, err := compileSchema(schema, settingsWords)
 	if err != nil { // DecodeManifest compiled it before
 		l.fault(l.config.Pos.Module, fmt.Sprintf("its manifest: settings is no JSON Schema: %v", err), "")
 		return
 	}
-	for _, v := range violations(s, a.Settings) {
+	for _, v := range violations(s, a.Settings, settingsWords) {
 		l.fault(positionOf(l.config.Pos, v.pointer), v.what, "see the app's manifest: auricle app inspect "+l.config.Module)
 	}
 }

@@ -74,7 +74,7 @@ func checkManifest(m *event.Manifest) error {
 	}
 	kinds := m.Events.Kinds()
 	if len(kinds) == 0 {
-		bad("events names none of audio, transcript and conversation: the app would never be called")
+		bad("events names none of audio, transcript, conversation and tools: the app would never be called")
 	}
 	if a := m.Events.Audio; a != nil && a.EveryMillis != 0 && (a.EveryMillis < event.MinAudioMillis || a.EveryMillis > event.MaxAudioMillis) {
 		bad("events.audio.every_ms is %d, it must be %d to %d", a.EveryMillis, event.MinAudioMillis, event.MaxAudioMillis)
@@ -82,6 +82,7 @@ func checkManifest(m *event.Manifest) error {
 	if a := m.Events.Audio; a != nil && a.Rate != 0 && !slices.Contains(event.AudioRates, a.Rate) {
 		bad("events.audio.rate is %d, it must be 8000, 16000, 24000 or 48000 Hz, or be left out for the stream's", a.Rate)
 	}
+	checkTools(m.Events.Tools, bad)
 	seen := map[event.Capability]bool{}
 	for i, c := range m.Capabilities {
 		at := fmt.Sprintf("capabilities[%d]", i)
@@ -90,7 +91,7 @@ func checkManifest(m *event.Manifest) error {
 			bad("%s: unknown capability %q (known: %s)", at, printable(clip(string(c.Name), 80)), known())
 		case seen[c.Name]:
 			bad("%s: %s is there twice", at, c.Name)
-		case c.Name.Receives() && !slices.ContainsFunc(kinds, func(k event.Kind) bool { return k.String() == string(c.Name) }):
+		case c.Name.Receives() && !slices.ContainsFunc(kinds, func(k event.Kind) bool { return k.Capability() == c.Name }):
 			bad("%s: asks for %s, but events does not name it", at, c.Name)
 		}
 		seen[c.Name] = true
@@ -116,7 +117,7 @@ func checkManifest(m *event.Manifest) error {
 		}
 	}
 	if m.Settings != nil {
-		if _, err := compileSchema(m.Settings); err != nil {
+		if _, err := compileSchema(m.Settings, settingsWords); err != nil {
 			bad("settings is no JSON Schema: %w", err)
 		}
 	}

@@ -29,7 +29,7 @@ var badManifests = []struct{ name, manifest, want string }{
 	{"unknown field", `{"name":"a","version":"1","events":{"transcript":{}},"extra":1}`, `unknown field "extra"`},
 	{"field of another case", `{"Name":"a","version":"1","events":{"transcript":{}}}`, `unknown field "Name"`},
 	{"unknown inner field", `{"name":"a","version":"1","events":{"transcript":{"every_ms":5}}}`, `unknown field "every_ms" at /events/transcript`},
-	{"an event of later", `{"name":"a","version":"1","events":{"tools":[]}}`, `unknown field "tools" at /events`},
+	{"an event of later", `{"name":"a","version":"1","events":{"schedule":[]}}`, `unknown field "schedule" at /events`},
 	{"field twice", `{"name":"a","name":"b","version":"1","events":{"transcript":{}}}`, `"name" is there twice`},
 	{"twice in the schema", `{"name":"a","version":"1","events":{"transcript":{}},"settings":{"a":1,"a":2}}`, `"a" is there twice at /settings`},
 	{"wrong kind", `{"name":7,"version":"1","events":{"transcript":{}}}`, `number at /name does not fit, want a string`},

@@ -102,6 +102,9 @@ func (n *notifySlots) settle(uid string, now time.Time, sent bool) {
 // allow decides on a notification. White space around the text is taken off
 // before its characters are counted.
 func (g *guest) allow(text string, now time.Time) event.Response {
+	if g.kind == event.KindTool {
+		return refused(event.CodeWrongEvent, "a call of a tool sends no notifications: its result goes to whoever called it")
+	}
 	if !g.app.Holds(event.CapNotify) {
 		return refused(event.CodeNotGranted, "the operator did not grant %s", event.CapNotify)
 	}

@@ -13,11 +13,12 @@ type Scope string
 const (
 	Stream  Scope = "stream"  // every stream, and POST /v1/tokens
 	Read    Scope = "read"    // conversations
+	Tools   Scope = "tools"   // apps' tools: by HTTP, MCP and Omi's chat
 	Operate Scope = "operate" // everything of an operator's: apps, jobs, replays, reload, cluster, metrics
 )
 
 // Scopes lists all of them.
-var Scopes = []Scope{Stream, Read, Operate}
+var Scopes = []Scope{Stream, Read, Tools, Operate}
 
 // Identity is who a request comes from.
 type Identity struct {

@@ -17,7 +17,7 @@ import (
 const TokenVariable = "AURICLE_TOKEN"
 
 // authScopes are what credentials may allow; host/auth says what each means.
-var authScopes = []string{"stream", "read", "operate"}
+var authScopes = []string{"stream", "read", "tools", "operate"}
 
 const maxTextBytes = 1024
 

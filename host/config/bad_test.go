@@ -45,7 +45,7 @@ var bad = []struct {
 	}},
 	{"auth_token", []string{ // a token in the place of its hash; parts that are missing or misspelt; a block without a name
 		`3:14: token "a": sha256: expected 64 hexadecimal digits, got "secret", which has 6 characters; write what auricle token new prints`,
-		`4:15: token "a": scopes: expected some of stream, read, operate, got "streams"; did you mean stream?`,
+		`4:15: token "a": scopes: expected some of stream, read, tools, operate, got "streams"; did you mean stream?`,
 		`6:3: token "b": sha256 is missing; add sha256 = "00000000…"`,
 		`6:3: token "b": scopes is missing; add scopes = ["stream"]`,
 		`7:11: token "b": uid: "two words" is not a uid; write 1 to 128 printable ASCII characters without spaces, or leave it out for any user`,

@@ -16,6 +16,9 @@
 // became of it (see Session.Complete). Whoever hands them over keeps them, and
 // tries again; nothing here outlasts the process.
 //
+// A call of a tool (Dispatcher.Call) has a caller who waits: it belongs to no
+// session, takes its turn behind the mailboxes that wait, and is not put off.
+//
 // A mailbox holds what an app with state "session" keeps for its session. Its
 // events share that, conversation events included. It is given back when the
 // session is closed and the mailbox's last event has run.
@@ -34,6 +37,7 @@
 //	mailboxes waiting for     Options.Queue                        transcripts are dropped: "queue_full"; audio stays
 //	a worker, an app                                               in its buffer; conversation events wait
 //	conversation events       Options.Queue an app                 they are put off: "queue_full"
+//	calls of tools            with the mailboxes, Options.Queue    they are refused: "queue_full"
 //	state of sessions         the app's memory limit for each      the invocation ends memory_exceeded
 //
 // Concurrency: every method may be called concurrently. Transcript, Audio,

@@ -82,22 +82,29 @@ func (l *lane) pump() {
 // run is a pool task: one event of m's.
 func (l *lane) run(m *mailbox) {
 	defer l.d.work.leave()
+	l.occupy(func() {
+		l.protect("running an event", func() {
+			w, ok, gaps := m.take()
+			m.tell(gaps)
+			if ok {
+				l.handle(&w)
+			}
+		})
+	})
+	m.finish()
+	l.pump()
+}
+
+// occupy counts a worker of the pool's as taken while f runs on it.
+func (l *lane) occupy(f func()) {
 	l.waiting.Add(-1)
 	l.running.Add(1)
 	n := l.d.running.Add(1)
 	for peak := l.d.peak.Load(); n > peak && !l.d.peak.CompareAndSwap(peak, n); peak = l.d.peak.Load() {
 	}
-	l.protect("running an event", func() {
-		w, ok, gaps := m.take()
-		m.tell(gaps)
-		if ok {
-			l.handle(&w)
-		}
-	})
+	f()
 	l.d.running.Add(-1)
 	l.running.Add(-1)
-	m.finish()
-	l.pump()
 }
 
 // protect runs f and keeps a panic of our own, or of a callback, from ending

@@ -36,7 +36,7 @@ func (nobody) Invoke(context.Context, apps.Event) (apps.Invocation, error) {
 // lacks returns why the app is not to have a user's events of kind k; "" when
 // it is.
 func (t *tenant) lacks(l *lane, uid string, k event.Kind) string {
-	if !t.app.Holds(event.Capability(k.String())) {
+	if !t.app.Holds(k.Capability()) {
 		return ReasonNotInstalled
 	}
 	return l.without(t, uid)

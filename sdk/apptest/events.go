@@ -10,8 +10,9 @@ import (
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
-// Event is a *event.Audio, *event.Transcript or *event.Conversation. Ids, a
-// rate, times and a reason that are left empty are filled in for the run.
+// Event is a *event.Audio, *event.Transcript, *event.Conversation or
+// *event.ToolCall. Ids, a rate, times, a reason and arguments that are left
+// empty are filled in for the run.
 type Event interface {
 	Kind() event.Kind
 }
@@ -21,6 +22,7 @@ const (
 	DefaultUID          = "tester"
 	DefaultSession      = "s_test"
 	DefaultConversation = "c_test"
+	DefaultCall         = "t_test"
 	DefaultRate         = 16_000 // samples a second
 )
 
@@ -67,8 +69,16 @@ func filled(e Event) (Event, error) {
 			}
 		}
 		return &c, nil
+	case *event.ToolCall:
+		c := *e
+		fill(&c.Call, DefaultCall)
+		fill(&c.UID, DefaultUID)
+		if len(c.Arguments) == 0 {
+			c.Arguments = json.RawMessage("{}")
+		}
+		return &c, nil
 	}
-	return nil, fmt.Errorf("a %T is no event: use *event.Audio, *event.Transcript or *event.Conversation", e)
+	return nil, fmt.Errorf("a %T is no event: use *event.Audio, *event.Transcript, *event.Conversation or *event.ToolCall", e)
 }
 
 // wire returns the form in which a module receives e.
@@ -76,13 +86,36 @@ func wire(e Event) ([]byte, error) {
 	switch e := e.(type) {
 	case *event.Audio:
 		return e.AppendBinary(nil)
-	case *event.Transcript, *event.Conversation:
+	case *event.Transcript, *event.Conversation, *event.ToolCall:
 		return json.Marshal(e)
 	}
 	return nil, fmt.Errorf("a %T is no event", e)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// Call returns a call of a tool with arguments, which are marshalled as JSON; a
+// string, []byte or json.RawMessage is taken as JSON. A module's are checked
+// against the tool's parameters, in-process they are not.
+func Call(t testing.TB, tool string, arguments any) *event.ToolCall {
+	t.Helper()
+	c := &event.ToolCall{Tool: tool}
+	switch a := arguments.(type) {
+	case string:
+		c.Arguments = json.RawMessage(a)
+	case []byte:
+		c.Arguments = a
+	case json.RawMessage:
+		c.Arguments = a
+	default:
+		b, err := json.Marshal(a)
+		if err != nil {
+			t.Fatalf("apptest.Call: marshalling the arguments: %v", err)
+		}
+		c.Arguments = b
+	}
+	return c
+}
 
 // Say returns a transcript event with one segment for each text, all spoken by
 // speaker, two seconds each.

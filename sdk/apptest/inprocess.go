@@ -195,6 +195,8 @@ func (v *invocation) take(size int) {
 		most = maxConversationBytes
 	}
 	switch {
+	case v.kind == event.KindTool && len(v.outputs) > 0:
+		v.end("more than one output for a call of a tool: it has one result")
 	case len(v.outputs)+len(v.notices) == maxEffects:
 		v.end("more than %d outputs in one invocation", maxEffects)
 	case v.bytes+size > most:
@@ -270,6 +272,8 @@ func (v *invocation) notify(r event.Request) (code, message string) {
 	}
 	text := strings.TrimSpace(r.Text)
 	switch n := utf8.RuneCountInString(text); {
+	case v.kind == event.KindTool:
+		return event.CodeWrongEvent, "a call of a tool sends no notifications: its result goes to whoever called it"
 	case !v.run.options.granted(event.CapNotify):
 		return event.CodeNotGranted, "the operator did not grant notify"
 	case n < event.NotifyMinChars || n > event.NotifyMaxChars:

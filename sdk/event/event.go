@@ -16,12 +16,12 @@ import (
 // Kind is the kind of an event, as passed to a module's auricle_v1_handle.
 type Kind int32
 
-// The kinds of event. Tool and Schedule are reserved: no host sends them yet.
+// The kinds of event. Schedule is reserved: no host sends it yet.
 const (
 	KindAudio        Kind = 1 // binary payload, see Audio
 	KindTranscript   Kind = 2 // JSON payload, see Transcript
 	KindConversation Kind = 3 // JSON payload, see Conversation
-	KindTool         Kind = 4
+	KindTool         Kind = 4 // JSON payload, see ToolCall
 	KindSchedule     Kind = 5
 )
 
@@ -41,6 +41,14 @@ func (k Kind) String() string {
 		return "schedule"
 	}
 	return fmt.Sprintf("kind(%d)", int32(k))
+}
+
+// Capability returns the capability by which an app receives events of kind k.
+func (k Kind) Capability() Capability {
+	if k == KindTool {
+		return CapTools
+	}
+	return Capability(k.String())
 }
 
 // Capability names something an app may receive or do. A manifest declares
@@ -232,4 +240,5 @@ const (
 	CodeNotFound    = "not_found"    // there is no such key
 	CodeNotNumber   = "not_a_number" // what is to be added to is no decimal number, or the sum does not fit into 64 bits
 	CodeQuota       = "quota_exceeded"
+	CodeWrongEvent  = "wrong_event" // not while handling an event of this kind
 )

@@ -18,12 +18,13 @@ type Manifest struct {
 }
 
 // Events says which events an app handles. Handling a kind asks for the
-// receiving capability of the same name, so it need not be listed again in
-// Capabilities.
+// receiving capability of the same name, tools for CapTools, so it need not be
+// listed again in Capabilities.
 type Events struct {
 	Audio        *AudioEvents `json:"audio,omitempty"`
 	Transcript   *struct{}    `json:"transcript,omitempty"`
 	Conversation *struct{}    `json:"conversation,omitempty"`
+	Tools        []Tool       `json:"tools,omitempty"` // what it can be called for
 }
 
 // Kinds returns the kinds of event that e names, in order of Kind.
@@ -37,6 +38,9 @@ func (e Events) Kinds() []Kind {
 	}
 	if e.Conversation != nil {
 		ks = append(ks, KindConversation)
+	}
+	if e.Tools != nil {
+		ks = append(ks, KindTool)
 	}
 	return ks
 }
@@ -90,7 +94,7 @@ func (m *Manifest) Wants() []CapabilityRequest {
 	var ws []CapabilityRequest
 	seen := map[Capability]bool{}
 	for _, k := range m.Events.Kinds() {
-		c := Capability(k.String())
+		c := k.Capability()
 		w := CapabilityRequest{Name: c, Reason: "handles " + k.String() + " events"}
 		for _, r := range m.Capabilities {
 			if r.Name == c {

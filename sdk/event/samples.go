@@ -15,6 +15,9 @@ func (*Transcript) Kind() Kind { return KindTranscript }
 // Kind returns KindConversation.
 func (*Conversation) Kind() Kind { return KindConversation }
 
+// Kind returns KindTool.
+func (*ToolCall) Kind() Kind { return KindTool }
+
 // Samples returns the samples of the piece, in order, -32768 to 32767. Half a
 // sample at the end is left out.
 func (a *Audio) Samples() iter.Seq[int16] {
