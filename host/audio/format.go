@@ -151,10 +151,21 @@ func (f Format) Samples(frame []byte) (int, error) {
 	return len(frame) / fb, nil
 }
 
-// Duration returns how long so many samples of each channel sound. It is 0
-// when f has no rate, and does not overflow before the duration itself does
+// Duration returns how long n bytes of the client's PCM sound; half a sample at
+// the end counts nothing. It is 0 with Opus, of which only Samples knows, and
+// when f does not pass Check.
+func (f Format) Duration(n int64) time.Duration {
+	fb := int64(f.FrameBytes())
+	if fb == 0 {
+		return 0
+	}
+	return f.SamplesDuration(n / fb)
+}
+
+// SamplesDuration returns how long so many samples of each channel sound. It is
+// 0 when f has no rate, and does not overflow before the duration itself does
 // (292 years).
-func (f Format) Duration(samples int64) time.Duration {
+func (f Format) SamplesDuration(samples int64) time.Duration {
 	if f.Rate <= 0 || samples <= 0 {
 		return 0
 	}

@@ -266,20 +266,25 @@ func TestAppendMonoDoesNotAllocateWithRoom(t *testing.T) {
 
 func TestFormatDuration(t *testing.T) {
 	for _, c := range []struct {
-		rate    int
-		samples int64
-		want    time.Duration
+		f    audio.Format
+		n    int64 // bytes
+		want time.Duration
 	}{
-		{16000, 16000, time.Second},
-		{48000, 960, 20 * time.Millisecond},
-		{8000, 8001, time.Second + 125*time.Microsecond},
-		{8000, 8000 * 86400 * 365, 365 * 24 * time.Hour},
-		{0, 8000, 0},
-		{16000, -2, 0},
+		{audio.Format{Codec: audio.PCM16, Rate: 16000, Channels: 1}, 32000, time.Second},
+		{audio.Format{Codec: audio.PCM16, Rate: 48000, Channels: 2}, 192000 / 50, 20 * time.Millisecond},
+		{audio.Format{Codec: audio.MuLaw, Rate: 8000, Channels: 1}, 8001, time.Second + 125*time.Microsecond},
+		{audio.Format{Codec: audio.PCM16, Rate: 16000, Channels: 2}, 3, 0}, // not yet a sample of both
+		{audio.Format{Codec: audio.ALaw, Rate: 8000, Channels: 1}, 8000 * 86400 * 365, 365 * 24 * time.Hour},
+		{audio.Format{Codec: audio.PCM8, Channels: 1}, 8000, 0},
+		{audio.Format{Codec: audio.Opus, Rate: 48000, Channels: 1}, 8000, 0},
+		{audio.Format{Codec: audio.PCM16, Rate: 16000, Channels: 1}, -2, 0},
 	} {
-		if got := (audio.Format{Codec: audio.PCM16, Rate: c.rate, Channels: 1}).Duration(c.samples); got != c.want {
-			t.Errorf("%d samples at %d Hz: got %v, want %v", c.samples, c.rate, got, c.want)
+		if got := c.f.Duration(c.n); got != c.want {
+			t.Errorf("%v, %d bytes: got %v, want %v", c.f, c.n, got, c.want)
 		}
+	}
+	if got := (audio.Format{Codec: audio.Opus, Rate: 48000, Channels: 2}).SamplesDuration(960); got != 20*time.Millisecond {
+		t.Errorf("960 samples of Opus at 48 kHz: got %v, want 20ms", got)
 	}
 }
 

@@ -71,7 +71,7 @@ func (c *conversation) audioMillis(f *audio.Format) int64 {
 	if f == nil {
 		return 0
 	}
-	return c.earlierAudioMillis + f.Duration(c.audioSamples).Milliseconds()
+	return c.earlierAudioMillis + f.SamplesDuration(c.audioSamples).Milliseconds()
 }
 
 // samples returns how much audio of format f, in samples of one channel, the

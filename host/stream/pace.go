@@ -36,7 +36,7 @@ func (p *pace) admit(now time.Time, frame []byte) bool {
 	}
 	d := refusedAs
 	if samples, err := p.format.Samples(frame); err == nil {
-		d = p.format.Duration(int64(samples))
+		d = p.format.SamplesDuration(int64(samples))
 	}
 	if p.until.Before(now) {
 		p.until = now
