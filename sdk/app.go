@@ -38,6 +38,12 @@ type App struct {
 	// be shorter.
 	AudioEvery time.Duration
 
+	// AudioLatest says that audio which has waited while the app was busy is not
+	// worth having: the app gets the newest whole piece of a conversation, and
+	// what lay before it is dropped, counted and told to the client. For apps
+	// that wait for others; it is said by event.Audio.Dropped.
+	AudioLatest bool
+
 	// Limits suggests limits for one invocation; the operator's win.
 	Limits Limits
 
@@ -159,11 +165,13 @@ func (a *App) events(m *event.Manifest, bad func(string, ...any)) {
 	switch {
 	case a.OnAudio == nil && a.AudioEvery != 0:
 		bad("AudioEvery is set, but there is no OnAudio")
+	case a.OnAudio == nil && a.AudioLatest:
+		bad("AudioLatest is set, but there is no OnAudio")
 	case a.AudioEvery != 0 && (a.AudioEvery < least || a.AudioEvery > most || a.AudioEvery%time.Millisecond != 0):
 		bad("AudioEvery is %v; it must be whole milliseconds from %v to %v, or 0 for 1s", a.AudioEvery, least, most)
 	}
 	if a.OnAudio != nil {
-		m.Events.Audio = &event.AudioEvents{EveryMillis: int(a.AudioEvery / time.Millisecond)}
+		m.Events.Audio = &event.AudioEvents{EveryMillis: int(a.AudioEvery / time.Millisecond), Latest: a.AudioLatest}
 	}
 }
 

@@ -92,6 +92,12 @@ func (a *App) AudioPiece() time.Duration {
 	return time.Duration(cmp.Or(ms, event.DefaultAudioMillis)) * time.Millisecond
 }
 
+// AudioLatest reports whether, of audio that waits, the app wants the newest
+// piece only.
+func (a *App) AudioLatest() bool {
+	return a.Manifest.Events.Audio != nil && a.Manifest.Events.Audio.Latest
+}
+
 // Close closes the app's module: it waits for running invocations until ctx
 // ends, then ends them. Afterwards Invoke returns an error. Set.Close does it
 // for the apps of a Set.

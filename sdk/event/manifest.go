@@ -44,6 +44,9 @@ func (e Events) Kinds() []Kind {
 // AudioEvents asks for audio in pieces of EveryMillis.
 type AudioEvents struct {
 	EveryMillis int `json:"every_ms,omitempty"` // 100 to 10,000 ms; 0 means DefaultAudioMillis
+	// Latest says that an app that lags wants the newest whole piece of a
+	// conversation and none of those before it, which then count as dropped.
+	Latest bool `json:"latest,omitempty"`
 }
 
 // The length of a piece of audio, in ms.
