@@ -334,7 +334,8 @@ auth {
 # begins with a lower-case letter and goes on with lower-case letters, digits,
 # '-', '_' and '.'. This one says when a watched word is spoken.
 app "keywords" {
-  # The app's WebAssembly file, relative to this file's directory. Required.
+  # The app's WebAssembly file, relative to this file's directory. Required,
+  # unless there is a webhook block.
   module = "build/apps/keywords.wasm"
 
   # The SHA-256 of the module: 64 hexadecimal digits, as sha256sum prints them.
@@ -362,6 +363,25 @@ app "keywords" {
   settings = {
     words = ["budget", "deadline"]
   }
+
+  # In the place of module, grant and settings: an existing webhook app of Omi
+  # (docs/webhooks.md). conversation is where each completed conversation is posted
+  # to, transcript gets what is said as it is said, audio 16-bit mono PCM as it is
+  # heard, in pieces of audio_every (100ms to 10s, default "4s"). Default of
+  # each: not posted; one at least is there. The webhook may take
+  # conversation_timeout (default "10s"), transcript_timeout (default "5s") and
+  # audio_timeout (default "5s"), each 100ms to 1m. URLs are https://, or http://
+  # for addresses inside.
+  #
+  # webhook {
+  #   conversation         = "https://journal.example.com/memory"
+  #   transcript           = "https://journal.example.com/live"
+  #   audio                = "https://journal.example.com/audio"
+  #   audio_every          = "4s"
+  #   conversation_timeout = "10s"
+  #   transcript_timeout   = "5s"
+  #   audio_timeout        = "5s"
+  # }
 
   # What one invocation of the app may use. A key left out takes what the app's
   # manifest says, otherwise the default.

@@ -24,8 +24,10 @@ var mayImport = map[string][]string{
 	"host/jobs":           {"host/apps", "host/dispatch", "host/store", "plugins", "sdk/event"},
 	"host/dispatch":       {"host/apps", "host/audio", "plugins", "sdk/event"},
 	"host/replays":        {"host/apps", "plugins"},
-	"host/apps":           {"host/config", "plugins", "sdk/event"},
+	"host/apps":           {"host/bridge", "host/config", "plugins", "sdk/event"},
 	"host/audio":          {},
+	"host/bridge":         {},
+	"host/bridge/app":     {"sdk"},
 	"host/clock":          {},
 	"host/store":          {"host/audio", "host/store/internal", "sdk/event"},
 	"host/store/internal": {},
@@ -95,6 +97,7 @@ func TestImportRulesRefuse(t *testing.T) {
 		{"host/dispatch", "host/conversation"},
 		{"host/apps", "host/dispatch"},
 		{"host", "cmd/auricle"},
+		{"host/bridge/app", "host/config"},
 		{"examples/apps/keywords", "host"},
 	} {
 		allowed, ok := rule(bad.from)

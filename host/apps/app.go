@@ -57,7 +57,8 @@ func (a *App) State() event.State { return cmp.Or(a.state, event.StateFresh) }
 
 // Limits returns what bounds one invocation with an event of kind k: the
 // operator's limits, else the manifest's, else 50 million units of fuel and
-// 250 ms, for a conversation 1,000 million and 5 s.
+// 250 ms, for a conversation 1,000 million and 5 s. A webhook has the time that
+// its operator gives a request, and a second more.
 func (a *App) Limits(k event.Kind) plugins.Limits {
 	fuel, wall := uint64(realtimeFuel), realtimeWall
 	if k == event.KindConversation {
@@ -66,6 +67,9 @@ func (a *App) Limits(k event.Kind) plugins.Limits {
 	var suggested event.Limits
 	if a.Manifest.Limits != nil {
 		suggested = *a.Manifest.Limits
+	}
+	if w := a.config.Webhook; w != nil {
+		wall = w.Wall(k)
 	}
 	return plugins.Limits{
 		Fuel: cmp.Or(a.config.Limits.Fuel, suggested.Fuel, fuel),
@@ -85,6 +89,9 @@ func memoryBytes(l config.AppLimits, m *event.Manifest) int64 {
 
 // AudioPiece returns the length of the pieces in which the app wants audio.
 func (a *App) AudioPiece() time.Duration {
+	if w := a.config.Webhook; w != nil {
+		return w.AudioEvery
+	}
 	ms := 0
 	if a.Manifest.Events.Audio != nil {
 		ms = a.Manifest.Events.Audio.EveryMillis
@@ -97,6 +104,9 @@ func (a *App) AudioPiece() time.Duration {
 func (a *App) AudioLatest() bool {
 	return a.Manifest.Events.Audio != nil && a.Manifest.Events.Audio.Latest
 }
+
+// Webhook returns what the app posts to, if it is a webhook, otherwise nil.
+func (a *App) Webhook() *config.Webhook { return a.config.Webhook }
 
 // Close closes the app's module: it waits for running invocations until ctx
 // ends, then ends them. Afterwards Invoke returns an error. Set.Close does it

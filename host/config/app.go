@@ -20,6 +20,7 @@ func (d *decoder) app(b appBlock) App {
 	a := App{Name: b.Name, Users: []string{everyone}, State: event.StateFresh, Pos: AppPos{
 		Block: at, Module: at, SHA256: at, Grant: at, Users: at, State: at, Settings: at,
 	}}
+	isWebhook := b.hasWebhook()
 	for _, k := range keys {
 		if k.app == nil {
 			continue
@@ -27,7 +28,7 @@ func (d *decoder) app(b appBlock) App {
 		label := fmt.Sprintf("app %s: %s", quote(b.Name), k.inApp())
 		v, ok := b.Values[k.inApp()]
 		if !ok {
-			if k.Required && d.clean {
+			if k.Required && d.clean && !isWebhook {
 				d.fault(at, fmt.Sprintf("app %s: %s is missing", quote(b.Name), k.inApp()), "add "+k.inApp()+" = "+k.example())
 			}
 			continue
@@ -57,6 +58,9 @@ func (d *decoder) app(b appBlock) App {
 		default:
 			d.decode(k, label, v, k.app(&a))
 		}
+	}
+	if isWebhook {
+		d.webhook(b, &a)
 	}
 	return a
 }

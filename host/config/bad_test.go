@@ -322,6 +322,27 @@ var bad = []struct {
 		`3:38: app "a": users: "zoë" is not a uid; write 1 to 128 printable ASCII characters without spaces, or "*" for everyone`,
 		`3:45: app "a": users: "anna" is there twice; remove one of the two`,
 	}},
+	{"webhook", []string{ // an app is one of two things; what follows from the block can't be said again; URLs that give something away or are none
+		`2:14: app "both": module and a webhook block are there both; keep one of the two: an app is a module, or a webhook`,
+		`3:14: app "both": grant and a webhook block are there both; remove it: a webhook gets what it has a URL for`,
+		`4:14: app "both": state and a webhook block are there both; remove it: it follows from the webhook block`,
+		`5:14: app "both": settings and a webhook block are there both; remove it: it follows from the webhook block`,
+		`12:12: app "both": limits.wall and a webhook block are there both; remove it: it follows from the webhook block`,
+		`16:1: app "none": its webhook block has no URL, so that nothing would be posted; name one as conversation, transcript or audio`,
+		`20:1: app "empty": module is missing; add module = "build/apps/keywords.wasm"`,
+		`26:26: app "bad": webhook.conversation: it is http://, which anyone on the way can read and change; write https://, or, for an address inside, name its network in http { private = ["10.0.0.0/8"] }`,
+		`27:26: app "bad": webhook.transcript: it holds a user or password; put them into a header "Authorization" { … } of the app's http block`,
+		`28:26: app "bad": webhook.audio: it is not a URL; write one, such as https://app.example.com/hook`,
+		`29:26: app "bad": webhook.audio_every: 20s is above the most, 10s; set 100ms to 10s`,
+		`30:26: app "bad": webhook.transcript_timeout: expected a duration such as "5s", got number 5; write it in quotes with its unit: ms, s, m or h`,
+		`31:5: app "bad": unknown key "url" in block webhook; remove it (known: conversation, transcript, audio, audio_every, conversation_timeout, transcript_timeout, audio_timeout)`,
+		`37:20: app "query": webhook.conversation: its query has uid, which is added to it; remove that`,
+		`38:20: app "query": webhook.transcript: it has a part behind #, which is never sent; remove that`,
+		`39:20: app "query": webhook.audio: "ftp" is no scheme of a webhook; write https://`,
+		`45:20: app "garbled": webhook.conversation: its query can't be read; escape what is no letter or digit with %`,
+		`46:20: app "garbled": webhook.transcript is empty; write a URL, or remove the key`,
+		`47:20: app "garbled": webhook.audio: it is not a URL; write one, such as https://app.example.com/hook`,
+	}},
 }
 
 // warned is the same for files that a host starts with all the same.

@@ -151,9 +151,10 @@ type NATS struct {
 
 // App is one app block.
 type App struct {
-	Name     string // lower-case letters, digits, '-', '_', '.'; begins with a letter
-	Module   string // cleaned path; see Load for what it is relative to
-	SHA256   string // 64 lower-case hexadecimal digits; "" pins nothing
+	Name     string   // lower-case letters, digits, '-', '_', '.'; begins with a letter
+	Module   string   // cleaned path; see Load for what it is relative to. With Webhook, "" is the bridge that comes with the host
+	Webhook  *Webhook // nil: the app is a module of its own. Otherwise Grant and Settings follow from it
+	SHA256   string   // 64 lower-case hexadecimal digits; "" pins nothing
 	Grant    []event.Capability
 	Users    []string        // uids; "*" is everyone
 	State    event.State     // fresh or session

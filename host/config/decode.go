@@ -48,7 +48,7 @@ func (d *decoder) config(ko *koanf.Koanf) Config {
 			continue
 		}
 		first[b.Name] = b.Pos
-		if a.Module != "" { // otherwise it is at fault, and there is nothing to load
+		if a.Module != "" || a.Webhook != nil && len(a.Webhook.Kinds()) > 0 { // otherwise it is at fault, and there is nothing to load
 			c.Apps = append(c.Apps, a)
 		}
 	}

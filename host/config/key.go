@@ -320,7 +320,7 @@ var keys = []Key{
 		auth: func(t *AuthToken) any { return &t.Scopes },
 	}, {
 		Path: appModule, Kind: Path, Required: true,
-		Doc: "The app's WebAssembly file. Relative to this file's directory.",
+		Doc: "The app's WebAssembly file; not with a `webhook` block. Relative to this file's directory.",
 		app: func(a *App) any { return &a.Module },
 	}, {
 		Path: appSHA256, Kind: Digest,
@@ -342,6 +342,34 @@ var keys = []Key{
 		Path: appSettings, Kind: Object,
 		Doc: "The app's own settings, checked against the schema in its manifest.",
 		app: func(a *App) any { return &a.Settings },
+	}, {
+		Path: "app.webhook.conversation", Kind: Text,
+		Doc: "In the place of a module: where each completed conversation is posted to, as Omi does, https:// or, inside, http://. Tried again when it fails.",
+		app: func(a *App) any { return &a.hook().Conversation.URL },
+	}, {
+		Path: "app.webhook.transcript", Kind: Text,
+		Doc: "Where what is said is posted to as it is said.",
+		app: func(a *App) any { return &a.hook().Transcript.URL },
+	}, {
+		Path: "app.webhook.audio", Kind: Text,
+		Doc: "Where audio is posted to as it is heard, 16-bit mono PCM. Without it none is kept. When the webhook lags it gets the newest piece, and the others are counted as dropped.",
+		app: func(a *App) any { return &a.hook().Audio.URL },
+	}, {
+		Path: "app.webhook.audio_every", Kind: Duration, Default: `"4s"`, Min: 100 * millisecond, Max: 10 * second,
+		Doc: "The length of a piece of audio.",
+		app: func(a *App) any { return &a.hook().AudioEvery },
+	}, {
+		Path: "app.webhook.conversation_timeout", Kind: Duration, Default: `"10s"`, Min: 100 * millisecond, Max: minute,
+		Doc: "How long the webhook may take for a conversation.",
+		app: func(a *App) any { return &a.hook().Conversation.Timeout },
+	}, {
+		Path: "app.webhook.transcript_timeout", Kind: Duration, Default: `"5s"`, Min: 100 * millisecond, Max: minute,
+		Doc: "How long it may take for a piece of transcript.",
+		app: func(a *App) any { return &a.hook().Transcript.Timeout },
+	}, {
+		Path: "app.webhook.audio_timeout", Kind: Duration, Default: `"5s"`, Min: 100 * millisecond, Max: minute,
+		Doc: "How long it may take for a piece of audio.",
+		app: func(a *App) any { return &a.hook().Audio.Timeout },
 	}, {
 		Path: "app.limits.fuel", Kind: Whole, Unit: "units of fuel", Min: 1, Max: 1_000_000_000_000_000,
 		Doc: "Instructions that one invocation may execute. Left out: what the manifest says, otherwise 50e6 for live events and 1000e6 for completed conversations.",
