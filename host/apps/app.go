@@ -57,23 +57,25 @@ func (a *App) State() event.State { return cmp.Or(a.state, event.StateFresh) }
 
 // Limits returns what bounds one invocation with an event of kind k: the
 // operator's limits, else the manifest's, else 50 million units of fuel and
-// 250 ms, for a conversation 1,000 million and 5 s. A webhook has the time that
-// its operator gives a request, and a second more.
+// 250 ms, for a conversation or a tool 1,000 million and 5 s. Those two have a
+// wall-clock limit of their own, where one is set, by the same order.
 func (a *App) Limits(k event.Kind) plugins.Limits {
-	fuel, wall := uint64(realtimeFuel), realtimeWall
-	if k == event.KindConversation {
-		fuel, wall = completionFuel, completionWall
-	}
 	var suggested event.Limits
 	if a.Manifest.Limits != nil {
 		suggested = *a.Manifest.Limits
 	}
-	if w := a.config.Webhook; w != nil {
-		wall = w.Wall(k)
+	millis := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+	operators := a.config.Limits
+	if k == event.KindConversation || k == event.KindTool {
+		return plugins.Limits{
+			Fuel: cmp.Or(operators.Fuel, suggested.Fuel, completionFuel),
+			Wall: cmp.Or(operators.ConversationWall, operators.Wall,
+				millis(suggested.ConversationWallMillis), millis(suggested.WallMillis), completionWall),
+		}
 	}
 	return plugins.Limits{
-		Fuel: cmp.Or(a.config.Limits.Fuel, suggested.Fuel, fuel),
-		Wall: cmp.Or(a.config.Limits.Wall, time.Duration(suggested.WallMillis)*time.Millisecond, wall),
+		Fuel: cmp.Or(operators.Fuel, suggested.Fuel, realtimeFuel),
+		Wall: cmp.Or(operators.Wall, millis(suggested.WallMillis), realtimeWall),
 	}
 }
 

@@ -43,6 +43,9 @@ func (d *decoder) app(b appBlock) App {
 		case appUsers:
 			a.Pos.Users = v.Pos
 			d.users(k, label, v, &a)
+		case appHTTPHosts:
+			a.HTTP.Pos.Hosts = v.Pos
+			a.HTTP.Pos.Each = d.hosts(k, label, v, &a.HTTP.Hosts)
 		case appSettings:
 			a.Pos.Settings = v.Pos
 			d.settings(k, label, v, &a)
@@ -59,6 +62,7 @@ func (d *decoder) app(b appBlock) App {
 			d.decode(k, label, v, k.app(&a))
 		}
 	}
+	d.appHeaders(b.Blocks, b.Name, &a)
 	if isWebhook {
 		d.webhook(b, &a)
 	}
@@ -93,6 +97,10 @@ func sample(k Key) string {
 		return k.Choices[0]
 	case k.Path == natsURLs:
 		return "nats://10.0.0.1:4222"
+	case k.Kind == Hosts:
+		return "api.example.com"
+	case k.Kind == Ranges:
+		return "10.0.0.0/8"
 	}
 	return everyone
 }

@@ -2,7 +2,9 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -10,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/auricle-dev/auricle/host/reach"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
@@ -51,19 +54,6 @@ func (h Hook) Place() string {
 	return u.String()
 }
 
-// Wall returns how long an invocation of the bridge with an event of kind k may
-// take: the time of its request, and a second.
-func (w *Webhook) Wall(k event.Kind) time.Duration {
-	h := w.Conversation
-	switch k {
-	case event.KindTranscript:
-		h = w.Transcript
-	case event.KindAudio:
-		h = w.Audio
-	}
-	return h.Timeout + wallMargin
-}
-
 // wallMargin is what an invocation of the bridge may take besides its request.
 const wallMargin = time.Second
 
@@ -91,7 +81,7 @@ func (b appBlock) hasWebhook() bool {
 // webhook checks the webhook block of b, from which the rest of a follows.
 func (d *decoder) webhook(b appBlock, a *App) {
 	label := fmt.Sprintf("app %s: ", quote(b.Name))
-	for _, k := range []string{"module", "sha256", "grant", "state", "settings", "limits.wall"} {
+	for _, k := range []string{"module", "sha256", "grant", "state", "settings", "limits.wall", "limits.conversation_wall", "http.hosts", "http.timeout"} {
 		if v, ok := b.Values[k]; ok {
 			d.fault(v.Pos, fmt.Sprintf("%s%s and a webhook block are there both", label, k), orElse(map[string]string{
 				"module": "keep one of the two: an app is a module, or a webhook",
@@ -146,6 +136,7 @@ func (d *decoder) webhook(b appBlock, a *App) {
 		grant(event.CapNotify, first)
 	}
 	var text bytes.Buffer
+	a.derive()
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(settings); err != nil { // it is plain text and numbers
@@ -154,24 +145,39 @@ func (d *decoder) webhook(b appBlock, a *App) {
 	a.Settings = bytes.TrimSpace(text.Bytes())
 }
 
+// derive sets how a may call its webhook, and for how long. Where the operator
+// sets no other, it is called as often as its share of the pool allows.
+func (a *App) derive() {
+	w := a.Webhook
+	a.Limits.ConversationWall = w.Conversation.Timeout + wallMargin
+	a.Limits.Wall = max(w.Transcript.Timeout, w.Audio.Timeout) + wallMargin
+	a.HTTP.Timeout = max(w.Conversation.Timeout, w.Transcript.Timeout, w.Audio.Timeout)
+	a.HTTP.Concurrency = cmp.Or(a.HTTP.Concurrency, mostConcurrency)
+	a.HTTP.RatePerMinute = cmp.Or(a.HTTP.RatePerMinute, mostPerMinute)
+	a.HTTP.Hosts = []reach.Host{}
+	for _, hook := range []Hook{w.Conversation, w.Transcript, w.Audio} {
+		if hook.URL == "" {
+			continue
+		}
+		if _, h, err := reach.ParseURL(hook.URL); err == nil && !slices.Contains(a.HTTP.Hosts, h) { // checkHook has read it
+			a.HTTP.Hosts = append(a.HTTP.Hosts, h)
+		}
+	}
+}
+
 // reserved are the parameters that the bridge adds to a URL's query.
 var reserved = []string{"uid", "session_id", "sample_rate"}
 
 // checkHook says what is wrong with a webhook's URL.
 func (a *App) checkHook(s string) (what, do string) {
-	const example = "such as https://app.example.com/hook"
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "" {
-		return "it is not a URL", "write one, " + example
+	u, _, err := reach.ParseURL(s)
+	if err != nil {
+		if e, ok := errors.AsType[*reach.Error](err); ok {
+			return e.What, e.Do
+		}
+		return err.Error(), "correct it"
 	}
-	switch {
-	case u.Scheme != "https" && u.Scheme != "http":
-		return fmt.Sprintf("%s is no scheme of a webhook", quote(u.Scheme)), "write https://"
-	case u.User != nil:
-		return "it holds a user or password", `put them into a header "Authorization" { … } of the app's http block`
-	case u.Fragment != "":
-		return "it has a part behind #, which is never sent", "remove that"
-	case u.Scheme == "http" && !a.inside(u.Hostname()):
+	if u.Scheme == "http" && !a.inside(u.Hostname()) {
 		return "it is http://, which anyone on the way can read and change", "write https://, or, for an address inside, name its network in http { private = [\"10.0.0.0/8\"] }"
 	}
 	query, err := url.ParseQuery(u.RawQuery)
@@ -190,7 +196,7 @@ func (a *App) checkHook(s string) (what, do string) {
 // app may reach though it is not public, or, where it may reach some, a name
 // that only an inside network has.
 func (a *App) inside(host string) bool {
-	private := a.privateNetworks()
+	private := a.HTTP.Private
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return slices.ContainsFunc(private, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) })
 	}
@@ -203,6 +209,3 @@ func (a *App) inside(host string) bool {
 	}
 	return slices.ContainsFunc([]string{".localhost", ".local", ".internal", ".home.arpa"}, func(end string) bool { return strings.HasSuffix(host, end) })
 }
-
-// privateNetworks returns the networks inside that the app may reach.
-func (a *App) privateNetworks() []netip.Prefix { return nil }
