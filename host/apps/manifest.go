@@ -27,8 +27,8 @@ const (
 	maxSuggestedWallMillis = 5000
 	// A completed conversation may wait for web services.
 	maxSuggestedConversationWallMillis = 30_000
-	minSuggestedMemory     = 64 << 10
-	maxSuggestedMemory     = 256 << 20
+	minSuggestedMemory                 = 64 << 10
+	maxSuggestedMemory                 = 256 << 20
 )
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,63}$`)
