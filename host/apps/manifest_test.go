@@ -55,7 +55,6 @@ var badManifests = []struct{ name, manifest, want string }{
 	{"negative fuel", `{"name":"a","version":"1","events":{"transcript":{}},"limits":{"fuel":-1}}`, "want a whole number from 0"},
 	{"http without hosts", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"http","reason":"x"}]}`, "capabilities[0]: hosts is missing"},
 	{"hosts of another", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"notify","reason":"x","hosts":["a.example.com"]}]}`, "hosts belong to http"},
-	{"every host", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"http","reason":"x","hosts":["*"]}]}`, `hosts[0]: "*"`},
 	{"a host twice", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"http","reason":"x","hosts":["a.example.com","A.example.com:443"]}]}`, "hosts[1]: a.example.com is there twice"},
 	{"conversation's wall", `{"name":"a","version":"1","events":{"transcript":{}},"limits":{"conversation_wall_ms":30001}}`, "limits.conversation_wall_ms is 30001, an app may suggest 0 to 30000"},
 	{"wall", `{"name":"a","version":"1","events":{"transcript":{}},"limits":{"wall_ms":-1}}`, "limits.wall_ms"},
