@@ -21,9 +21,10 @@ FUZZ := host/origins:FuzzCheck:20000 host/api:FuzzLoopbackOnly:2000 sdk/wire:Fuz
 	plugins/internal/meter:FuzzGenerated:500 sdk/event:FuzzAudio:50000 cmd/auricle/wav:FuzzOpen:5000 \
 	host/store/internal/blocks:FuzzBlock:1000 host/api:FuzzUserChoice:4000 host/auth:FuzzToken:5000 host/integrations:FuzzCall:3000 \
 	host/stream/telephone:FuzzTwilio:10000 host/stream/telephone:FuzzTelnyx:10000 host/stream/telephone:FuzzPlivo:10000 host/stream/telephone:FuzzOrder:10000 \
-	host/apps:FuzzArguments:4000 host/api:FuzzOmiCall:10000
+	host/apps:FuzzArguments:4000 host/api:FuzzOmiCall:10000 \
+	host/reach:FuzzGrant:50000 host/bridge/app:FuzzAnswer:5000
 
-.PHONY: run serve build host apps test lint fuzz vuln bench-engines kernels clean
+.PHONY: run serve build host bridge apps test lint fuzz vuln bench-engines kernels clean
 
 # The whole idea on a real recording: host, four apps, one of them misbehaving.
 run: build
@@ -34,7 +35,18 @@ serve: build
 
 build: host apps
 
-host:
+# The host's binary holds the webhook bridge. It is written anew only when it is
+# another, so that the host is.
+BRIDGE := host/bridge/built/webhook.wasm.gz
+
+bridge: build/bridge.wasm
+	@gzip -9 -n -c $< > build/bridge.wasm.gz
+	@cmp -s build/bridge.wasm.gz $(BRIDGE) || cp build/bridge.wasm.gz $(BRIDGE)
+
+build/bridge.wasm: FORCE
+	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -o $@ ./host/bridge/app
+
+host: bridge
 	go build -ldflags "-X main.release=$(VERSION)" -o build/auricle ./cmd/auricle
 
 # Go rebuilds an app only when its sources changed.
@@ -89,4 +101,4 @@ kernels:
 	go generate ./cmd/auricle/engine/kernels
 
 clean:
-	rm -rf build
+	rm -rf build $(BRIDGE)

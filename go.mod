@@ -3,6 +3,7 @@ module github.com/auricle-dev/auricle
 go 1.26.0
 
 require (
+	code.dny.dev/ssrf v0.3.0
 	github.com/MicahParks/jwkset v0.11.4
 	github.com/agext/levenshtein v1.2.3
 	github.com/alitto/pond/v2 v2.7.1
@@ -35,7 +36,7 @@ require (
 	golang.org/x/time v0.16.0
 )
 
-require golang.org/x/net v0.62.0 // indirect
+require golang.org/x/net v0.62.0
 
 require (
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
@@ -28,6 +29,8 @@ const MaxNotified = maxNotified
 type now struct{}
 
 func (now) Context() context.Context { return context.Background() }
+
+func (now) Charge(uint64) error { return nil }
 
 func (now) Answer(_ string, live func() ([]byte, error)) ([]byte, error) { return live() }
 
@@ -94,4 +97,9 @@ func ForArguments(t testing.TB, schema string) *App {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// Limited is an app of which only the limits matter.
+func Limited(m event.Manifest, l config.AppLimits) *App {
+	return &App{Manifest: m, config: config.App{Limits: l}}
 }

@@ -45,6 +45,7 @@ type guest struct {
 	payload     []byte
 	outputBytes int           // bound of all effects together
 	wall        time.Duration // how long the invocation may take
+	lend        func() (back func())
 
 	effects  []effect
 	used     int         // bytes of effects
@@ -84,6 +85,11 @@ func (g *guest) add(k event.OutputKind, data json.RawMessage) error {
 // invocation.
 func (g *guest) call(c asker, b []byte) error {
 	r, body, bad := decodeRequest(b)
+	if bad == nil && r.Op == event.OpHTTP {
+		if err := c.Charge(httpFuel + uint64(len(body))*httpByteFuel); err != nil {
+			return err
+		}
+	}
 	told, err := c.Answer(hostModule+"."+importCall, func() ([]byte, error) {
 		if bad != nil {
 			return encodeResponse(refused(event.CodeBadRequest, "the request: %v", bad), nil)
@@ -113,6 +119,7 @@ func (g *guest) call(c asker, b []byte) error {
 // asker is a *plugins.Call, as far as requests need one.
 type asker interface {
 	Context() context.Context
+	Charge(fuel uint64) error
 	Answer(name string, live func() ([]byte, error)) ([]byte, error)
 }
 
@@ -165,6 +172,8 @@ func (g *guest) request(ctx context.Context, r event.Request, body []byte, now t
 		return g.allow(r.Text, now), nil, nil
 	case event.OpStorageGet, event.OpStoragePut, event.OpStorageDelete, event.OpStorageList, event.OpStorageAdd:
 		return g.stored(ctx, r, body)
+	case event.OpHTTP:
+		return g.fetch(ctx, r, body)
 	case "":
 		return refused(event.CodeBadRequest, `the request names no "op"`), nil, nil
 	}

@@ -206,7 +206,7 @@ func (l *lane) invokeCall(ctx context.Context, t *tenant, r *call) (inv apps.Inv
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return t.app.Invoke(ctx, apps.Event{Kind: event.KindTool, UID: r.UID, Payload: r.Payload})
+	return t.app.Invoke(ctx, apps.Event{Kind: event.KindTool, UID: r.UID, Payload: r.Payload, Lend: l.d.lend})
 }
 
 // LacksTools returns why a user can't call an app's tools: ReasonSwitchedOff or

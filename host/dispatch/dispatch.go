@@ -32,8 +32,9 @@
 //	queue                     bound                                when full
 //	transcript in a mailbox   1,000 segments, 256 KiB a            the oldest segments are dropped,
 //	                          conversation; 64 conversations       then the oldest conversation's: "mailbox_full"
-//	audio of a session, at    Options.AudioBuffer                  the oldest bytes are dropped: "buffer_full"
-//	each rate that apps want
+//	audio of a session, at    Options.AudioBuffer                  the oldest bytes are dropped: "buffer_full";
+//	each rate that apps want                                       of an app that wants the latest, all but the newest
+//	                                                               piece when its turn comes: "superseded"
 //	mailboxes waiting for     Options.Queue                        transcripts are dropped: "queue_full"; audio stays
 //	a worker, an app                                               in its buffer; conversation events wait
 //	conversation events       Options.Queue an app                 they are put off: "queue_full"
@@ -42,11 +43,12 @@
 //
 // Concurrency: every method may be called concurrently. Transcript, Audio,
 // EndAudio, Complete and Close take short locks only and never wait for an
-// app. Deliver, Gap and Complete's answer are called with no lock held.
+// app. An invocation that waits for a web service lends its worker to others,
+// but not its place in its app's bulkhead. Deliver, Gap and Complete's answer are called with no lock held.
 // Goroutines are the pool's; Drain waits for all of them.
 //
 // Lock order: Dispatcher.mu or Session.mu, then mailbox.mu, then audio.Track's, then audio.Buffer's, then lane.mu,
-// then tally.mu, stats.mu. None is held during an invocation or a callback.
+// then tally.mu, stats.mu, places.mu. None is held during an invocation or a callback.
 //
 // It may import host/apps, host/audio and plugins. It neither stores
 // conversations nor speaks to clients, and it does not sandbox: apps.App does.
@@ -100,6 +102,7 @@ type Dispatcher struct {
 	log     hclog.Logger
 	options Options
 	pool    pond.Pool
+	places  places // Workers of them
 	metrics *metrics
 
 	ctx    context.Context // of every invocation
@@ -108,7 +111,7 @@ type Dispatcher struct {
 	work     tally       // scheduled mailboxes, and items in them that are due
 	draining atomic.Bool // no more realtime work is taken
 
-	running, peak atomic.Int64 // invocations on a worker, now and at most
+	running, peak atomic.Int64 // invocations on a worker, now and at most; who waits for a web service is on none
 
 	drainOnce sync.Once
 	drained   chan struct{}
@@ -128,6 +131,7 @@ type callee interface {
 	Holds(event.Capability) bool
 	AudioPiece() time.Duration
 	AudioRate() int
+	AudioLatest() bool
 	Invoke(context.Context, apps.Event) (apps.Invocation, error)
 }
 
@@ -189,9 +193,11 @@ func open(o Options, es []entry) (*Dispatcher, error) {
 	}
 	d.lanes.Store(new([]*lane))
 	d.ctx, d.cancel = context.WithCancel(context.Background())
-	// The parent's queue has no bound of its own: it holds at most PerApp tasks
-	// of each subpool, and what a subpool has accepted must not be refused there.
-	d.pool = pond.NewPool(o.Workers)
+	// The parent has no bound of its own: it holds at most PerApp tasks of each
+	// subpool, and what a subpool has accepted must not be refused there. How many
+	// of them run at once is for places to say.
+	d.pool = pond.NewPool(0)
+	d.places.free = o.Workers
 	d.replace(es, nil)
 	if o.Registerer != nil {
 		if err := d.metrics.register(o.Registerer, d); err != nil {
@@ -200,6 +206,23 @@ func open(o Options, es []entry) (*Dispatcher, error) {
 		}
 	}
 	return d, nil
+}
+
+// runs counts n more invocations on a worker.
+func (d *Dispatcher) runs(n int64) {
+	now := d.running.Add(n)
+	for peak := d.peak.Load(); now > peak && !d.peak.CompareAndSwap(peak, now); peak = d.peak.Load() {
+	}
+}
+
+// lend is apps.Event.Lend.
+func (d *Dispatcher) lend() (back func()) {
+	d.runs(-1)
+	d.places.give()
+	return func() {
+		d.places.retake()
+		d.runs(1)
+	}
 }
 
 // Room is what an app has room for.

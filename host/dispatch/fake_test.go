@@ -21,6 +21,7 @@ type fakeApp struct {
 	name    string
 	caps    []event.Capability
 	piece   time.Duration
+	latest  bool
 	users   []string // empty: everyone
 	does    func(ctx context.Context, ev apps.Event) (plugins.Outcome, error)
 	rate    int
@@ -46,7 +47,8 @@ func (f *fakeApp) AudioPiece() time.Duration {
 	return f.piece
 }
 
-func (f *fakeApp) AudioRate() int { return f.rate }
+func (f *fakeApp) AudioRate() int    { return f.rate }
+func (f *fakeApp) AudioLatest() bool { return f.latest }
 
 func (f *fakeApp) Invoke(ctx context.Context, ev apps.Event) (apps.Invocation, error) {
 	f.mu.Lock()

@@ -95,16 +95,16 @@ func (l *lane) run(m *mailbox) {
 	l.pump()
 }
 
-// occupy counts a worker of the pool's as taken while f runs on it.
+// occupy waits for a place, and runs f on it.
 func (l *lane) occupy(f func()) {
+	l.d.places.take()
 	l.waiting.Add(-1)
 	l.running.Add(1)
-	n := l.d.running.Add(1)
-	for peak := l.d.peak.Load(); n > peak && !l.d.peak.CompareAndSwap(peak, n); peak = l.d.peak.Load() {
-	}
+	l.d.runs(1)
 	f()
-	l.d.running.Add(-1)
+	l.d.runs(-1)
 	l.running.Add(-1)
+	l.d.places.give()
 }
 
 // protect runs f and keeps a panic of our own, or of a callback, from ending
@@ -181,7 +181,7 @@ func (l *lane) invoke(t *tenant, w *work) (inv apps.Invocation, err error) {
 		w.m.state, w.m.tenant = w.m.state.Renew(), t
 	}
 	s := w.m.session
-	ev := apps.Event{Kind: w.kind, UID: s.o.UID, Session: s.o.ID, Conversation: w.conversation, State: &w.m.state}
+	ev := apps.Event{Kind: w.kind, UID: s.o.UID, Session: s.o.ID, Conversation: w.conversation, State: &w.m.state, Lend: l.d.lend}
 	if ev.Payload, err = w.payload(); err != nil {
 		return inv, err
 	}

@@ -29,6 +29,7 @@ type mailbox struct {
 	reader     *audio.Reader
 	track      *audio.Track // whose the reader is
 	pieceBytes int          // of one audio event
+	latest     bool         // of audio that waits, only the newest piece is wanted
 	lost       int64        // bytes taken from reader and dropped since the last audio event
 	over       bool         // nothing will run any more
 
@@ -252,37 +253,38 @@ func (m *mailbox) dropTranscripts(from int, reason string) []Gap {
 func (m *mailbox) take() (w work, ok bool, gaps []Gap) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	defer func() { gaps = m.closeReader() }()
+	defer func() { gaps = append(gaps, m.closeReader()...) }()
 	for len(m.queue) > 0 {
 		it := m.queue[0]
+		gaps = append(gaps, m.supersede(it)...)
 		switch {
 		case it.kind == itemAudio:
 			m.pop()
 			m.audio = false
 			if w, ok := m.takeAudio(); ok {
-				return w, true, nil
+				return w, true, gaps
 			}
 			continue
 		case it.due() && m.reader != nil && m.reader.Pending(it.conversation) > 0:
 			// The conversation's audio comes before the conversation.
 			if w, ok := m.takeAudio(); ok {
-				return w, true, nil
+				return w, true, gaps
 			}
 		}
 		m.pop()
 		switch it.kind {
 		case itemTranscript:
-			return work{m: m, kind: event.KindTranscript, conversation: it.conversation, transcript: it.transcript.event()}, true, nil
+			return work{m: m, kind: event.KindTranscript, conversation: it.conversation, transcript: it.transcript.event()}, true, gaps
 		case itemConversation:
 			m.lane.gone()
-			return work{m: m, kind: event.KindConversation, conversation: it.conversation, item: it}, true, nil
+			return work{m: m, kind: event.KindConversation, conversation: it.conversation, item: it}, true, gaps
 		case itemFlush:
 			m.lane.gone()
 			it.answers.give()
 			m.lane.d.work.leave()
 		}
 	}
-	return work{}, false, nil
+	return work{}, false, gaps
 }
 
 // pop removes the queue's first item. The caller holds m.mu.
@@ -308,6 +310,19 @@ func (m *mailbox) takeAudio() (work, bool) {
 		m.lost = 0
 	}
 	return work{m: m, kind: event.KindAudio, conversation: p.Conversation, piece: p, rate: m.track.Rate()}, true
+}
+
+// supersede drops the audio before the newest piece, if the app wants no other
+// and it, the next item, has audio before it. The caller holds m.mu.
+func (m *mailbox) supersede(it *item) []Gap {
+	if !m.latest || m.reader == nil || it.kind != itemAudio && !it.due() {
+		return nil
+	}
+	n := m.reader.Skip(m.pieceBytes, m.pieceBytes)
+	if n == 0 {
+		return nil
+	}
+	return []Gap{{App: m.lane.name, Kind: event.KindAudio, Bytes: n, Reason: ReasonSuperseded}}
 }
 
 // lose notes that w's audio did not reach the app, so that the next piece says
@@ -365,12 +380,14 @@ func (m *mailbox) shut(reason string) (gaps []Gap, over bool) {
 func isGone(reason string) bool { return reason == ReasonNotInstalled || reason == ReasonSwitchedOff }
 
 // fit makes the mailbox what the app that is installed now needs: it gets the
-// track's audio, none if that is nil, in pieces of some length, and transcripts
-// or not. It returns what is dropped, which the caller tells.
-func (m *mailbox) fit(track *audio.Track, piece time.Duration, transcripts bool) []Gap {
+// track's audio, none if that is nil, in pieces of some length, all of them or the
+// latest, and transcripts or not. It returns what is dropped, which the caller
+// tells.
+func (m *mailbox) fit(track *audio.Track, piece time.Duration, latest, transcripts bool) []Gap {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var gaps []Gap
+	m.latest = latest
 	if m.track != track {
 		gaps = m.dropReader(ReasonNotInstalled)
 	}

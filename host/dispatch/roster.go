@@ -83,7 +83,7 @@ func (s *Session) fit() (changed bool) {
 				next.listeners = append(next.listeners, m)
 			}
 		}
-		drops = append(drops, dropped{m: m, gaps: m.fit(track, t.app.AudioPiece(), t.app.Holds(event.CapTranscript))})
+		drops = append(drops, dropped{m: m, gaps: m.fit(track, t.app.AudioPiece(), t.app.AudioLatest(), t.app.Holds(event.CapTranscript))})
 		next.mailboxes, next.tenants = append(next.mailboxes, m), append(next.tenants, t)
 	}
 	s.roster.Store(next) // what readers of tracks that are gone had still to take is told with their mailboxes

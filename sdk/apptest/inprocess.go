@@ -238,6 +238,12 @@ func (v *invocation) answer(request []byte) (event.Response, []byte) {
 			return refused(code, message)
 		}
 		return event.Response{OK: true}, nil
+	case r.Op == event.OpHTTP && r.HTTP != nil:
+		resp, out, code, message := v.fetch(r.HTTP, body)
+		if code != "" {
+			return refused(code, message)
+		}
+		return event.Response{OK: true, HTTP: resp}, out
 	case !slices.Contains(event.StorageOps, r.Op):
 		return refused(event.CodeUnknownOp, fmt.Sprintf("no such op: %q", r.Op))
 	case !v.run.wants(event.CapStorage):

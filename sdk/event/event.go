@@ -159,14 +159,15 @@ type Output struct {
 // behind it Bytes raw bytes. Op selects the effect and with it the capability;
 // the other fields belong to one op each.
 type Request struct {
-	Op     string `json:"op"`
-	Text   string `json:"text,omitempty"`   // notify
-	Key    string `json:"key,omitempty"`    // storage_get, storage_put, storage_delete, storage_add
-	Delta  int64  `json:"delta,omitempty"`  // storage_add: what is added, or taken off
-	Prefix string `json:"prefix,omitempty"` // storage_list: what the keys begin with; empty is all
-	After  string `json:"after,omitempty"`  // storage_list: only keys that come after this one
-	Limit  int    `json:"limit,omitempty"`  // storage_list: how many at most; 0 is ListDefault
-	Bytes  int    `json:"bytes,omitempty"`  // how many bytes follow the JSON
+	Op     string       `json:"op"`
+	Text   string       `json:"text,omitempty"`   // notify
+	Key    string       `json:"key,omitempty"`    // storage_get, storage_put, storage_delete, storage_add
+	Delta  int64        `json:"delta,omitempty"`  // storage_add: what is added, or taken off
+	Prefix string       `json:"prefix,omitempty"` // storage_list: what the keys begin with; empty is all
+	After  string       `json:"after,omitempty"`  // storage_list: only keys that come after this one
+	Limit  int          `json:"limit,omitempty"`  // storage_list: how many at most; 0 is ListDefault
+	HTTP   *HTTPRequest `json:"http,omitempty"`   // http; the body follows the JSON
+	Bytes  int          `json:"bytes,omitempty"`  // how many bytes follow the JSON
 }
 
 // The bounds of a Request and of a Response.
@@ -220,6 +221,7 @@ type Response struct {
 	Error *ResponseError `json:"error,omitempty"`
 	Sum   int64          `json:"sum,omitempty"`   // storage_add: the number as it is now
 	More  bool           `json:"more,omitempty"`  // storage_list: there are more keys after the last one
+	HTTP  *HTTPResponse  `json:"http,omitempty"`  // http; the body follows the JSON
 	Bytes int            `json:"bytes,omitempty"` // how many bytes follow the JSON
 }
 
@@ -234,7 +236,7 @@ const (
 	CodeBadRequest  = "bad_request"  // not the JSON that the op asks for
 	CodeUnknownOp   = "unknown_op"   // this host has no such op
 	CodeNotGranted  = "not_granted"  // the operator did not grant the capability
-	CodeRateLimited = "rate_limited" // at most one notification per app and user in 30 s
+	CodeRateLimited = "rate_limited" // more than the host lets through: at most one notification per app and user in 30 s; calls of web services as configured
 	CodeBadText     = "bad_text"     // a notification's text is too short or too long
 	CodeBadKey      = "bad_key"      // a key is empty, too long, or not UTF-8 without control characters
 	CodeNotFound    = "not_found"    // there is no such key
