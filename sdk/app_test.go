@@ -103,6 +103,7 @@ var badApps = []struct {
 	{"an unknown want", good(func(a *sdk.App) { a.Wants = []sdk.Want{sdk.Receive("video", "to see")} }), []string{`Wants[0]: unknown capability "video"`}},
 	{"no reason", good(func(a *sdk.App) { a.Wants = []sdk.Want{sdk.Notify(" ")} }), []string{"needs a reason"}},
 	{"wanted twice", good(func(a *sdk.App) { a.Wants = []sdk.Want{sdk.Notify("a"), sdk.Optional(sdk.Notify("b"))} }), []string{`Wants[1]: "notify" is wanted twice`}},
+	{"http without hosts", good(func(a *sdk.App) { a.Wants = []sdk.Want{sdk.HTTP("to ask")} }), []string{`Wants[0]: "http" names no host`}},
 	{"wanted, not handled", good(func(a *sdk.App) { a.Wants = []sdk.Want{sdk.Receive(event.CapAudio, "to listen")} }), []string{"no handler receives it"}},
 	{"settings that are no JSON", good(func(a *sdk.App) { a.Settings = "words: []" }), []string{"Settings: not a JSON Schema object"}},
 	{"settings of two schemas", good(func(a *sdk.App) { a.Settings = `{"type":"object"} {}` }), []string{"something follows the schema"}},

@@ -37,7 +37,8 @@
 // Concurrency: a Set and its Apps are safe for concurrent use after Load; a
 // SessionState is for one call at a time.
 //
-// It may import host/config, plugins, sdk/event and sdk/space. It queues nothing and
+// It may import host/bridge, host/config, host/fetch, host/reach, plugins, sdk/event
+// and sdk/space. It queues nothing and
 // retries nothing (dispatch does), and does not sandbox by itself (plugins
 // does).
 package apps
