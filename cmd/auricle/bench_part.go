@@ -10,9 +10,11 @@ import (
 
 	"github.com/auricle-dev/auricle/cmd/auricle/child"
 	"github.com/auricle-dev/auricle/cmd/auricle/streams"
+	"github.com/auricle-dev/auricle/cmd/auricle/webhooks"
 )
 
-// benchPartCommand makes the process a part of "auricle bench streams". It is not for people, so it is no subcommand.
+// benchPartCommand makes the process a part of "auricle bench streams" or "bench
+// webhook". It is not for people, so it is no subcommand.
 const benchPartCommand = "bench-part"
 
 // benchPart is the part of a bench that args name. A part ends when its standard
@@ -29,6 +31,10 @@ func benchPart(ctx context.Context, args []string, stdin io.Reader, stdout, stde
 		err = streams.Floor(stdin, stdout)
 	case slices.Equal(args, []string{streams.PartLoad}):
 		err = streams.Generate(ctx, stdin, stdout)
+	case len(args) == 2 && args[0] == webhooks.PartServer:
+		err = webhooks.Serve(stdin, stdout, args[1])
+	case len(args) > 1 && args[0] == webhooks.PartThreads:
+		err = webhooks.Threads(stdin, stdout, args[1:])
 	case len(args) == 2 && args[0] == child.PartHost:
 		go func() { // ends with standard input, at the latest with the process
 			defer cancel()
