@@ -232,6 +232,10 @@ func (b *bench) doubt(format string, args ...any) {
 	b.say("%s", what)
 }
 
+// wasmLimits has room for a call that a full machine holds up: by the default a
+// healthy app could count as hung. The one that hangs is stopped by its fuel.
+const wasmLimits = "  limits {\n    wall = \"1s\"\n  }\n"
+
 // start starts what calls the apps, and returns where clients connect.
 func (b *bench) start(ctx context.Context, f Form, hung bool) (*child.Child, string, error) {
 	if f == FormThreads {
@@ -248,7 +252,7 @@ func (b *bench) start(ctx context.Context, f Form, hung bool) (*child.Child, str
 			u := b.url(t, hung)
 			config += fmt.Sprintf("  webhook {\n    transcript = %q\n    conversation = %q\n    private = [\"127.0.0.0/8\"]\n  }\n", u+pathTranscript, u+pathConversation)
 		} else {
-			config += fmt.Sprintf("  module = %q\n  grant = [\"transcript\", \"conversation\"]\n  settings = {\n    task = %q\n    hang = %v\n  }\n", b.module, t, b.hangs(t, hung))
+			config += fmt.Sprintf("  module = %q\n  grant = [\"transcript\", \"conversation\"]\n  settings = {\n    task = %q\n    hang = %v\n  }\n%s", b.module, t, b.hangs(t, hung), wasmLimits)
 		}
 		if t == work.Greeting {
 			var users []string
