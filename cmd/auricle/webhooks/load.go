@@ -49,6 +49,7 @@ type heard struct {
 	missing   int             // results of segments that had not come when patience ended; their age is in live
 	unmade    int             // results of conversations, likewise; their age is in completed
 	gaps      map[string]int  // segments that the host said it dropped, by app
+	others    int             // outputs of apps whose results are not due
 	problems  []string
 }
 
@@ -118,6 +119,7 @@ type client struct {
 	live     map[work.Task][]time.Duration // by segment; 0 where none came
 	finished map[work.Task]time.Duration
 	gaps     map[string]int
+	others   int
 	problems []string
 }
 
@@ -268,7 +270,13 @@ func (c *client) read(came func()) {
 // holds: where an app lagged, several segments are made one event.
 func (c *client) output(o event.Output, now time.Time) (n int, err error) {
 	app := work.Task(o.App)
-	if o.Kind != event.OutputEmitted || !slices.Contains(c.t.apps, app) {
+	if o.Kind != event.OutputEmitted {
+		return 0, nil
+	}
+	if !slices.Contains(c.t.apps, app) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.others++
 		return 0, nil
 	}
 	var a answered
@@ -326,6 +334,7 @@ func (c *client) count(h *heard, now time.Time) {
 		}
 	}
 	h.late = append(h.late, c.late...)
+	h.others += c.others
 	for app, n := range c.gaps {
 		h.gaps[app] += n
 	}

@@ -215,6 +215,13 @@ func (b *bench) measure(ctx context.Context, f Form, hung bool) (r round, err er
 	}
 	r.used.CPU -= before.CPU
 	r.threads, r.rss = max(peak.Threads, r.used.Threads), max(peak.RSS, r.used.RSS)
+	// Otherwise the figures would not be those of a case.
+	if hung && r.others > 0 {
+		return r, fmt.Errorf("the app that was to hang answered %d times", r.others)
+	}
+	if !hung && r.others == 0 {
+		return r, errors.New("the fourth app never answered")
+	}
 	const late = 100 // ms; then the machine was full
 	if p99 := figures.Percentile(r.late, 99); p99 > late {
 		b.doubt("%s, %s: segments were sent %.0f ms late (p99): the machine was full", f, besides(hung), p99)
