@@ -22,7 +22,7 @@ func UsageOf(pid int) (u Usage, err error) {
 	for line := range bytes.Lines(status) {
 		if rest, ok := strings.CutPrefix(string(line), "Threads:"); ok {
 			if u.Threads, err = strconv.Atoi(strings.TrimSpace(rest)); err != nil {
-				return u, fmt.Errorf("Threads of %d: %w", pid, err)
+				return u, fmt.Errorf("the threads of %d: %w", pid, err)
 			}
 		}
 		if rest, ok := strings.CutPrefix(string(line), "VmRSS:"); ok {

@@ -243,6 +243,10 @@ func (b *bench) doubt(format string, args ...any) {
 // healthy app could count as hung. The one that hangs is stopped by its fuel.
 const wasmLimits = "  limits {\n    wall = \"1s\"\n  }\n"
 
+// bridgeHTTP lets the bridge call the webhooks here, all streams' as often as
+// there is something to say: by the default an app makes 600 calls a minute.
+const bridgeHTTP = "  http {\n    private = [\"127.0.0.0/8\"]\n    rate = 1000000\n  }\n"
+
 // start starts what calls the apps, and returns where clients connect.
 func (b *bench) start(ctx context.Context, f Form, hung bool) (*child.Child, string, error) {
 	if f == FormThreads {
@@ -257,7 +261,7 @@ func (b *bench) start(ctx context.Context, f Form, hung bool) (*child.Child, str
 		config += fmt.Sprintf("app %q {\n", t)
 		if f == FormBridge {
 			u := b.url(t, hung)
-			config += fmt.Sprintf("  webhook {\n    transcript = %q\n    conversation = %q\n    private = [\"127.0.0.0/8\"]\n  }\n", u+pathTranscript, u+pathConversation)
+			config += fmt.Sprintf("  webhook {\n    transcript = %q\n    conversation = %q\n  }\n%s", u+pathTranscript, u+pathConversation, bridgeHTTP)
 		} else {
 			config += fmt.Sprintf("  module = %q\n  grant = [\"transcript\", \"conversation\"]\n  settings = {\n    task = %q\n    hang = %v\n  }\n%s", b.module, t, b.hangs(t, hung), wasmLimits)
 		}
