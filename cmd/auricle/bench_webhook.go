@@ -81,7 +81,7 @@ Auricle's source tree, to build the module. All of it takes some ten minutes.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the figures as JSON")
-	cmd.Flags().IntVarP(&o.Streams, "streams", "n", 100, "`N` live streams")
+	cmd.Flags().IntVarP(&o.Streams, "streams", "n", 50, "`N` live streams")
 	cmd.Flags().DurationVar(&o.Talk, "talk", 15*time.Second, "each stream talks for so long")
 	cmd.Flags().DurationVar(&o.Every, "every", time.Second, "the time between two segments of a stream")
 	cmd.Flags().IntVar(&o.Rounds, "rounds", 5, "measure each case `N` times, in turns")
