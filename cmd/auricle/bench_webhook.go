@@ -128,21 +128,22 @@ func printWebhook(w io.Writer, r webhooks.Report) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
+	for _, p := range r.Problems {
+		fmt.Fprintln(w, p)
+	}
+	targets := r.Targets()
+	if len(targets) == 0 {
+		return nil
+	}
 	fmt.Fprintln(w)
 	tw = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "\tmeasured\ttarget\t")
-	for _, t := range r.Targets() {
+	for _, t := range targets {
 		met := "met"
 		if !t.Met {
 			met = "not met"
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", t.What, t.Measured, t.Target, met)
 	}
-	if err := tw.Flush(); err != nil {
-		return err
-	}
-	for _, p := range r.Problems {
-		fmt.Fprintln(w, p)
-	}
-	return nil
+	return tw.Flush()
 }
