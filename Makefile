@@ -17,9 +17,9 @@ FUZZ := host/origins:FuzzCheck:20000 host/api:FuzzLoopbackOnly:2000 sdk/wire:Fuz
 	host/apps:FuzzManifest:4000 host/apps:FuzzRecording:4000 host/audio:FuzzBuffer:2000 \
 	plugins:FuzzLoad:2000 plugins:FuzzEngine:100 plugins/internal/meter:FuzzRewrite:600 \
 	plugins/internal/meter:FuzzGenerated:500 sdk/event:FuzzAudio:50000 cmd/auricle/wav:FuzzOpen:5000 \
-	host/store/internal/blocks:FuzzBlock:1000 host/api:FuzzUserChoice:4000 host/auth:FuzzToken:5000
+	host/store/internal/blocks:FuzzBlock:1000 host/api:FuzzUserChoice:4000 host/auth:FuzzToken:5000 host/bridge/app:FuzzAnswer:5000
 
-.PHONY: run serve build host apps test lint fuzz vuln bench-engines kernels clean
+.PHONY: run serve build host bridge apps test lint fuzz vuln bench-engines kernels clean
 
 # The whole idea on a real recording: host, four apps, one of them misbehaving.
 run: build
@@ -30,7 +30,18 @@ serve: build
 
 build: host apps
 
-host:
+# The host's binary holds the webhook bridge. It is written anew only when it is
+# another, so that the host is.
+BRIDGE := host/bridge/built/webhook.wasm.gz
+
+bridge: build/bridge.wasm
+	@gzip -9 -n -c $< > build/bridge.wasm.gz
+	@cmp -s build/bridge.wasm.gz $(BRIDGE) || cp build/bridge.wasm.gz $(BRIDGE)
+
+build/bridge.wasm: FORCE
+	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -o $@ ./host/bridge/app
+
+host: bridge
 	go build -ldflags "-X main.release=$(VERSION)" -o build/auricle ./cmd/auricle
 
 # Go rebuilds an app only when its sources changed.
@@ -85,4 +96,4 @@ kernels:
 	go generate ./cmd/auricle/engine/kernels
 
 clean:
-	rm -rf build
+	rm -rf build $(BRIDGE)

@@ -334,7 +334,8 @@ auth {
 # begins with a lower-case letter and goes on with lower-case letters, digits,
 # '-', '_' and '.'. This one says when a watched word is spoken.
 app "keywords" {
-  # The app's WebAssembly file, relative to this file's directory. Required.
+  # The app's WebAssembly file, relative to this file's directory. Required,
+  # unless there is a webhook block.
   module = "build/apps/keywords.wasm"
 
   # The SHA-256 of the module: 64 hexadecimal digits, as sha256sum prints them.
@@ -363,6 +364,25 @@ app "keywords" {
     words = ["budget", "deadline"]
   }
 
+  # In the place of module, grant and settings: an existing webhook app of Omi
+  # (docs/webhooks.md). conversation is where each completed conversation is posted
+  # to, transcript gets what is said as it is said, audio 16-bit mono PCM as it is
+  # heard, in pieces of audio_every (100ms to 10s, default "4s"). Default of
+  # each: not posted; one at least is there. The webhook may take
+  # conversation_timeout (default "10s"), transcript_timeout (default "5s") and
+  # audio_timeout (default "5s"), each 100ms to 1m. URLs are https://, or http://
+  # for addresses inside.
+  #
+  # webhook {
+  #   conversation         = "https://journal.example.com/memory"
+  #   transcript           = "https://journal.example.com/live"
+  #   audio                = "https://journal.example.com/audio"
+  #   audio_every          = "4s"
+  #   conversation_timeout = "10s"
+  #   transcript_timeout   = "5s"
+  #   audio_timeout        = "5s"
+  # }
+
   # What one invocation of the app may use. A key left out takes what the app's
   # manifest says, otherwise the default.
   limits {
@@ -374,9 +394,55 @@ app "keywords" {
     # conversations.
     wall = "250ms"
 
+    # Time for a completed conversation, in the place of wall: web services that
+    # the app calls take part of it. 1ms to 10m; default: wall, where that is set,
+    # else what the manifest says, else "5s".
+    # conversation_wall = "20s"
+
     # Memory. 64KiB to 4GiB, default "64MiB".
     memory = "32MiB"
   }
+
+  # How the app may call web services, where it asks for "http" and is granted
+  # it (docs/http.md).
+  # http {
+  #   # The hosts, of those that its manifest names: "api.example.com",
+  #   # "*.example.com", "http://10.0.0.5:8080". Default: all of those.
+  #   hosts = ["api.example.com"]
+  #
+  #   # Addresses that are not public and may be reached all the same, where a
+  #   # granted host's name leads there. Default []: none.
+  #   private = ["10.0.0.0/8"]
+  #
+  #   # The largest body of a request and of an answer. 1KiB to 1MiB, default
+  #   # "1MiB".
+  #   max_request  = "64KiB"
+  #   max_response = "256KiB"
+  #
+  #   # Time for one call, within the invocation's own. 1ms to 10m, default "10s".
+  #   timeout = "5s"
+  #
+  #   # Calls under way at once: 1 to 4096 calls, default 8; and on average: 1 to
+  #   # 1000000 calls a minute, default 600. What is beyond is refused.
+  #   concurrency = 8
+  #   rate        = 600
+  #
+  #   # What the host puts into requests, and the app never sees. Required: a
+  #   # value, from the environment.
+  #   header "Authorization" {
+  #     value = env("KEYWORDS_KEY")
+  #
+  #     # The hosts whose requests get it. Default: every granted one's.
+  #     hosts = ["api.example.com"]
+  #   }
+  #
+  #   # Signs requests, so that the service can tell who calls. Default: not
+  #   # signed; with a secret, requests to every granted host, or to hosts.
+  #   sign {
+  #     secret = env("KEYWORDS_SIGNING_SECRET")
+  #     hosts  = ["api.example.com"]
+  #   }
+  # }
 }
 
 # Says how loud each second of audio is, and whether someone speaks.

@@ -38,6 +38,12 @@ type App struct {
 	// be shorter.
 	AudioEvery time.Duration
 
+	// AudioLatest says that audio which has waited while the app was busy is not
+	// worth having: the app gets the newest whole piece of a conversation, and
+	// what lay before it is dropped, counted and told to the client. For apps
+	// that wait for others; it is said by event.Audio.Dropped.
+	AudioLatest bool
+
 	// Limits suggests limits for one invocation; the operator's win.
 	Limits Limits
 
@@ -62,12 +68,16 @@ type App struct {
 // for audio and transcript events 50 million units of fuel and 250 ms, for
 // conversation events 1,000 million and 5 s; 64 MiB of memory.
 type Limits struct {
-	Fuel   uint64        // units: instructions executed, about
-	Wall   time.Duration // in whole milliseconds
-	Memory int64         // bytes
+	Fuel uint64        // units: instructions executed, about
+	Wall time.Duration // in whole milliseconds
+	// ConversationWall bounds conversation events in the place of Wall, in whole
+	// milliseconds: time for web services to answer.
+	ConversationWall time.Duration
+	Memory           int64 // bytes
 }
 
-// Want is a capability that an app asks for. Make one with Notify or Receive.
+// Want is a capability that an app asks for. Make one with Notify, HTTP or
+// Receive.
 type Want struct {
 	request event.CapabilityRequest
 }
@@ -75,6 +85,16 @@ type Want struct {
 // Notify asks to send the user notifications, with Context.Notify.
 func Notify(reason string) Want {
 	return Want{event.CapabilityRequest{Name: event.CapNotify, Reason: reason}}
+}
+
+// HTTP asks to call web services, with Context.Fetch: those at hosts and no
+// others. A host is "api.example.com", "*.example.com" for every name below
+// example.com, or "api.example.com:8443"; https unless "http://" stands before
+// it. The operator may grant fewer of them. "*", alone, leaves it to the
+// operator to say which; it is for apps that can't know, such as one that posts
+// to an address in its settings.
+func HTTP(reason string, hosts ...string) Want {
+	return Want{event.CapabilityRequest{Name: event.CapHTTP, Reason: reason, Hosts: hosts}}
 }
 
 // Receive gives the reason why the app receives a kind of event that it has a
@@ -159,11 +179,13 @@ func (a *App) events(m *event.Manifest, bad func(string, ...any)) {
 	switch {
 	case a.OnAudio == nil && a.AudioEvery != 0:
 		bad("AudioEvery is set, but there is no OnAudio")
+	case a.OnAudio == nil && a.AudioLatest:
+		bad("AudioLatest is set, but there is no OnAudio")
 	case a.AudioEvery != 0 && (a.AudioEvery < least || a.AudioEvery > most || a.AudioEvery%time.Millisecond != 0):
 		bad("AudioEvery is %v; it must be whole milliseconds from %v to %v, or 0 for 1s", a.AudioEvery, least, most)
 	}
 	if a.OnAudio != nil {
-		m.Events.Audio = &event.AudioEvents{EveryMillis: int(a.AudioEvery / time.Millisecond)}
+		m.Events.Audio = &event.AudioEvents{EveryMillis: int(a.AudioEvery / time.Millisecond), Latest: a.AudioLatest}
 	}
 }
 
@@ -173,7 +195,7 @@ func (a *App) capabilities(m *event.Manifest, bad func(string, ...any)) {
 		r := w.request
 		switch {
 		case r.Name == "":
-			bad("Wants[%d] is empty; make it with sdk.Notify or sdk.Receive", i)
+			bad("Wants[%d] is empty; make it with sdk.Notify, sdk.HTTP or sdk.Receive", i)
 		case !r.Name.Receives() && !r.Name.Acts():
 			bad("Wants[%d]: unknown capability %q", i, r.Name)
 		case seen[r.Name]:
@@ -182,6 +204,8 @@ func (a *App) capabilities(m *event.Manifest, bad func(string, ...any)) {
 			bad("Wants[%d]: %q needs a reason; the operator and the user read it", i, r.Name)
 		case r.Name.Receives() && !a.handles(r.Name):
 			bad("Wants[%d]: %q is wanted, but no handler receives it", i, r.Name)
+		case r.Name == event.CapHTTP && len(r.Hosts) == 0:
+			bad("Wants[%d]: %q names no host; write sdk.HTTP(reason, \"api.example.com\")", i, r.Name)
 		}
 		seen[r.Name] = true
 		m.Capabilities = append(m.Capabilities, r)
@@ -196,10 +220,13 @@ func (a *App) limits(m *event.Manifest, bad func(string, ...any)) {
 	if l.Wall < 0 || l.Wall%time.Millisecond != 0 {
 		bad("Limits.Wall is %v; it must be whole milliseconds, or 0 for the host's default", l.Wall)
 	}
+	if l.ConversationWall < 0 || l.ConversationWall%time.Millisecond != 0 {
+		bad("Limits.ConversationWall is %v; it must be whole milliseconds, or 0 for the host's default", l.ConversationWall)
+	}
 	if l.Memory < 0 {
 		bad("Limits.Memory is %d bytes; it can't be negative", l.Memory)
 	}
-	m.Limits = &event.Limits{Fuel: l.Fuel, WallMillis: int64(l.Wall / time.Millisecond), MemoryBytes: l.Memory}
+	m.Limits = &event.Limits{Fuel: l.Fuel, WallMillis: int64(l.Wall / time.Millisecond), MemoryBytes: l.Memory, ConversationWallMillis: int64(l.ConversationWall / time.Millisecond)}
 }
 
 // handles reports whether a has a handler for events of capability c.

@@ -33,13 +33,14 @@ func TestManifestSaysWhatTheAppSays(t *testing.T) {
 			},
 			Settings:       `{"type":"object"}`,
 			AudioEvery:     250 * time.Millisecond,
+			AudioLatest:    true,
 			State:          event.StateSession,
 			Limits:         sdk.Limits{Fuel: 5, Wall: 2 * time.Second, Memory: 1 << 20},
 			OnAudio:        onAudio,
 			OnTranscript:   onTranscript,
 			OnConversation: onConversation,
 		}, `{"name":"notes.v2_x-y","version":"1.2.0","description":"Notes.","author":"Ann","homepage":"https://example.org",` +
-			`"events":{"audio":{"every_ms":250},"transcript":{},"conversation":{}},` +
+			`"events":{"audio":{"every_ms":250,"latest":true},"transcript":{},"conversation":{}},` +
 			`"capabilities":[{"name":"notify","reason":"to tell you"},{"name":"audio","reason":"to listen","optional":true}],"state":"session",` +
 			`"limits":{"fuel":5,"wall_ms":2000,"memory_bytes":1048576},"settings":{"type":"object"}}`},
 	} {
@@ -77,6 +78,7 @@ var badApps = []struct {
 	{"a long name", good(func(a *sdk.App) { a.Name = strings.Repeat("a", 65) }), []string{"1 to 64"}},
 	{"a blank version", good(func(a *sdk.App) { a.Version = " " }), []string{"Version is missing"}},
 	{"audio, unheard", good(func(a *sdk.App) { a.AudioEvery = time.Second }), []string{"there is no OnAudio"}},
+	{"the latest audio, unheard", good(func(a *sdk.App) { a.AudioLatest = true }), []string{"AudioLatest is set", "no OnAudio"}},
 	{"pieces too short", good(func(a *sdk.App) { a.OnAudio, a.AudioEvery = onAudio, 99*time.Millisecond }), []string{"AudioEvery is 99ms", "from 100ms to 10s"}},
 	{"pieces too long", good(func(a *sdk.App) { a.OnAudio, a.AudioEvery = onAudio, 10_001*time.Millisecond }), []string{"AudioEvery is 10.001s"}},
 	{"pieces of half a ms", good(func(a *sdk.App) { a.OnAudio, a.AudioEvery = onAudio, 100_500*time.Microsecond }), []string{"whole milliseconds"}},

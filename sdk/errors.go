@@ -30,6 +30,21 @@ var (
 	ErrBadRequest  = &Error{Code: event.CodeBadRequest, Message: "the host did not understand the request"}
 	ErrUnknownOp   = &Error{Code: event.CodeUnknownOp, Message: "this host has no such effect"}
 	ErrNotGranted  = &Error{Code: event.CodeNotGranted, Message: "the operator did not grant the capability"}
-	ErrRateLimited = &Error{Code: event.CodeRateLimited, Message: "at most one notification in 30 s"}
+	ErrRateLimited = &Error{Code: event.CodeRateLimited, Message: "more than the host lets through: one notification in 30 s, calls of web services as configured"}
 	ErrBadText     = &Error{Code: event.CodeBadText, Message: "a notification is 5 to 150 characters"}
+)
+
+// Why Context.Fetch got no answer, besides ErrBadRequest, ErrNotGranted and
+// ErrRateLimited; compare with errors.Is. All but the first three may pass by
+// themselves.
+var (
+	ErrHostNotGranted   = &Error{Code: event.CodeHostNotGranted, Message: "the operator did not grant this host"}
+	ErrAddressRefused   = &Error{Code: event.CodeAddressRefused, Message: "the host's address is not public, and not granted"}
+	ErrRequestTooLarge  = &Error{Code: event.CodeRequestTooLarge, Message: "the request is larger than the operator allows"}
+	ErrRedirectRefused  = &Error{Code: event.CodeRedirectRefused, Message: "the answer sends to where the app may not go"}
+	ErrResponseTooLarge = &Error{Code: event.CodeResponseTooLarge, Message: "the answer is larger than the operator allows"}
+	ErrTimeout          = &Error{Code: event.CodeTimeout, Message: "no whole answer within the call's time"}
+	ErrConnectFailed    = &Error{Code: event.CodeConnectFailed, Message: "the service could not be reached"}
+	ErrExchangeFailed   = &Error{Code: event.CodeExchangeFailed, Message: "the service broke the exchange off"}
+	ErrTooManyCalls     = &Error{Code: event.CodeTooManyCalls, Message: "as many calls as may be are under way"}
 )

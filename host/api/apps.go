@@ -23,6 +23,7 @@ type appBody struct {
 	Author       string                    `json:"author,omitempty"`
 	Homepage     string                    `json:"homepage,omitempty"`
 	Module       *moduleBody               `json:"module,omitempty"`
+	Webhook      map[string]string         `json:"webhook,omitempty"` // of a webhook: its URLs by kind of event, without their queries
 	Capabilities capabilitiesBody          `json:"capabilities"`
 	State        event.State               `json:"state"`              // "fresh" or "session"
 	Sessions     *sessionsBody             `json:"sessions,omitempty"` // with state "session"
@@ -129,6 +130,12 @@ func describe(a *apps.App, s dispatch.AppStats) appBody {
 			Name: c.Name, Reason: c.Reason, Optional: c.Optional, Granted: a.Holds(c.Name),
 		})
 	}
+	if w := a.Webhook(); w != nil {
+		b.Webhook = map[string]string{}
+		for k, h := range w.Kinds() {
+			b.Webhook[k.String()] = h.Place()
+		}
+	}
 	var memory int64
 	if a.Module != nil {
 		sum := a.Module.SHA256()
@@ -140,6 +147,9 @@ func describe(a *apps.App, s dispatch.AppStats) appBody {
 		}
 	}
 	for _, k := range a.Manifest.Events.Kinds() {
+		if !a.Holds(event.Capability(k.String())) {
+			continue
+		}
 		l := a.Limits(k)
 		b.Limits[k.String()] = limitsBody{Fuel: l.Fuel, WallMillis: float64(l.Wall.Microseconds()) / 1000, MemoryBytes: memory}
 	}

@@ -57,19 +57,25 @@ func (a *App) State() event.State { return cmp.Or(a.state, event.StateFresh) }
 
 // Limits returns what bounds one invocation with an event of kind k: the
 // operator's limits, else the manifest's, else 50 million units of fuel and
-// 250 ms, for a conversation 1,000 million and 5 s.
+// 250 ms, for a conversation or a tool 1,000 million and 5 s. Those two have a
+// wall-clock limit of their own, where one is set, by the same order.
 func (a *App) Limits(k event.Kind) plugins.Limits {
-	fuel, wall := uint64(realtimeFuel), realtimeWall
-	if k == event.KindConversation {
-		fuel, wall = completionFuel, completionWall
-	}
 	var suggested event.Limits
 	if a.Manifest.Limits != nil {
 		suggested = *a.Manifest.Limits
 	}
+	millis := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+	operators := a.config.Limits
+	if k == event.KindConversation || k == event.KindTool {
+		return plugins.Limits{
+			Fuel: cmp.Or(operators.Fuel, suggested.Fuel, completionFuel),
+			Wall: cmp.Or(operators.ConversationWall, operators.Wall,
+				millis(suggested.ConversationWallMillis), millis(suggested.WallMillis), completionWall),
+		}
+	}
 	return plugins.Limits{
-		Fuel: cmp.Or(a.config.Limits.Fuel, suggested.Fuel, fuel),
-		Wall: cmp.Or(a.config.Limits.Wall, time.Duration(suggested.WallMillis)*time.Millisecond, wall),
+		Fuel: cmp.Or(operators.Fuel, suggested.Fuel, realtimeFuel),
+		Wall: cmp.Or(operators.Wall, millis(suggested.WallMillis), realtimeWall),
 	}
 }
 
@@ -85,12 +91,24 @@ func memoryBytes(l config.AppLimits, m *event.Manifest) int64 {
 
 // AudioPiece returns the length of the pieces in which the app wants audio.
 func (a *App) AudioPiece() time.Duration {
+	if w := a.config.Webhook; w != nil {
+		return w.AudioEvery
+	}
 	ms := 0
 	if a.Manifest.Events.Audio != nil {
 		ms = a.Manifest.Events.Audio.EveryMillis
 	}
 	return time.Duration(cmp.Or(ms, event.DefaultAudioMillis)) * time.Millisecond
 }
+
+// AudioLatest reports whether, of audio that waits, the app wants the newest
+// piece only.
+func (a *App) AudioLatest() bool {
+	return a.Manifest.Events.Audio != nil && a.Manifest.Events.Audio.Latest
+}
+
+// Webhook returns what the app posts to, if it is a webhook, otherwise nil.
+func (a *App) Webhook() *config.Webhook { return a.config.Webhook }
 
 // Close closes the app's module: it waits for running invocations until ctx
 // ends, then ends them. Afterwards Invoke returns an error. Set.Close does it

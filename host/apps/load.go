@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/auricle-dev/auricle/host/bridge"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
@@ -119,6 +120,9 @@ func (l *loading) title() string {
 // load reads the module's file and makes the app; nil if it can't be run.
 func (l *loading) load(ctx context.Context, file *bytes.Buffer) *App {
 	at := l.config.Pos.Module
+	if l.config.Webhook != nil && l.config.Module == "" {
+		return l.bridge(ctx, file)
+	}
 	err := ReadModule(file, l.config.Module)
 	if err != nil {
 		do := "check the path, and that the file can be read"
@@ -136,6 +140,27 @@ func (l *loading) load(ctx context.Context, file *bytes.Buffer) *App {
 	if !l.pinned(wasm) {
 		return nil
 	}
+	return l.made(ctx, wasm)
+}
+
+// bridge makes the app of a webhook: the bridge, loaded and checked as any
+// module.
+func (l *loading) bridge(ctx context.Context, file *bytes.Buffer) *App {
+	file.Reset()
+	if err := bridge.Module(file); err != nil {
+		do := "take an auricle that is whole"
+		if errors.Is(err, bridge.ErrNotBuilt) {
+			do = "build it with make, or take a release"
+		}
+		l.fault(l.config.Pos.Module, err.Error(), do)
+		return nil
+	}
+	return l.made(ctx, file.Bytes())
+}
+
+// made returns what runs already if it is the same, otherwise the app of a
+// module; nil if it can't be run.
+func (l *loading) made(ctx context.Context, wasm []byte) *App {
 	if l.prior != nil && l.prior.is(l.config, wasm) {
 		return l.prior
 	}

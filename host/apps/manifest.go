@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/auricle-dev/auricle/host/reach"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
@@ -24,8 +25,10 @@ const (
 	// An author may suggest limits up to these; only the operator may go beyond.
 	maxSuggestedFuel       = 1_000_000_000
 	maxSuggestedWallMillis = 5000
-	minSuggestedMemory     = 64 << 10
-	maxSuggestedMemory     = 256 << 20
+	// A completed conversation may wait for web services.
+	maxSuggestedConversationWallMillis = 30_000
+	minSuggestedMemory                 = 64 << 10
+	maxSuggestedMemory                 = 256 << 20
 )
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,63}$`)
@@ -95,6 +98,7 @@ func checkManifest(m *event.Manifest) error {
 			bad("%s: reason is missing; say in words for the operator why it is needed", at)
 		}
 		text(at+": reason", c.Reason, maxReasonBytes)
+		checkHosts(at, c, bad)
 	}
 	switch m.State {
 	case "", event.StateFresh, event.StateSession:
@@ -108,6 +112,9 @@ func checkManifest(m *event.Manifest) error {
 		if l.WallMillis < 0 || l.WallMillis > maxSuggestedWallMillis {
 			bad("limits.wall_ms is %d, an app may suggest 0 to %d", l.WallMillis, maxSuggestedWallMillis)
 		}
+		if l.ConversationWallMillis < 0 || l.ConversationWallMillis > maxSuggestedConversationWallMillis {
+			bad("limits.conversation_wall_ms is %d, an app may suggest 0 to %d", l.ConversationWallMillis, maxSuggestedConversationWallMillis)
+		}
 		if l.MemoryBytes != 0 && (l.MemoryBytes < minSuggestedMemory || l.MemoryBytes > maxSuggestedMemory) {
 			bad("limits.memory_bytes is %d, an app may suggest %d to %d", l.MemoryBytes, minSuggestedMemory, maxSuggestedMemory)
 		}
@@ -118,6 +125,33 @@ func checkManifest(m *event.Manifest) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkHosts checks the hosts that a capability names, which http does.
+func checkHosts(at string, c event.CapabilityRequest, bad func(string, ...any)) {
+	switch {
+	case c.Name != event.CapHTTP && len(c.Hosts) > 0:
+		bad("%s: hosts belong to http, not to %s", at, printable(clip(string(c.Name), 80)))
+		return
+	case c.Name == event.CapHTTP && len(c.Hosts) == 0:
+		bad("%s: hosts is missing; name the hosts that the app calls", at)
+	case slices.Contains(c.Hosts, reach.Everywhere) && len(c.Hosts) > 1:
+		bad("%s: hosts has %q, which is every host, and others", at, reach.Everywhere)
+	case len(c.Hosts) > reach.MaxHosts:
+		bad("%s: %d hosts, at most %d are taken", at, len(c.Hosts), reach.MaxHosts)
+		return
+	}
+	seen := map[reach.Host]bool{}
+	for i, name := range c.Hosts {
+		h, err := reach.ParseWanted(name)
+		switch {
+		case err != nil:
+			bad("%s: hosts[%d]: %w", at, i, err)
+		case seen[h]:
+			bad("%s: hosts[%d]: %s is there twice", at, i, h)
+		}
+		seen[h] = true
+	}
 }
 
 // known lists the capabilities for people.

@@ -273,6 +273,7 @@ func FuzzBuffer(f *testing.F) {
 	f.Add(uint16(8), []byte{0, 5, 4, 3, 0, 9, 4, 200, 2, 0, 0, 7, 4, 1, 3, 0, 0, 255, 5, 1})
 	f.Add(uint16(40_000), bytes.Repeat([]byte{0, 250, 1, 3, 4, 100}, 60))
 	f.Add(uint16(100), []byte{3, 0, 3, 0, 0, 255, 1, 1, 0, 30, 5, 0, 4, 9, 4, 9, 2, 2, 4, 8, 6, 0})
+	f.Add(uint16(4000), []byte{1, 90, 8, 9, 4, 9, 7, 5, 1, 70, 8, 2, 2, 0, 1, 50, 8, 3, 4, 3})
 	f.Fuzz(func(t *testing.T, bound uint16, program []byte) {
 		b := audio.NewBuffer(int64(bound))
 		limit := int64(max(bound&^1, 2))
@@ -332,7 +333,7 @@ func FuzzBuffer(f *testing.F) {
 		}
 		join()
 		for i := 0; i+1 < len(program); i += 2 {
-			op, arg := program[i]%8, int(program[i+1])
+			op, arg := program[i]%9, int(program[i+1])
 			switch op {
 			case 0, 1: // write arg samples, or many
 				n := arg
@@ -374,6 +375,21 @@ func FuzzBuffer(f *testing.F) {
 						take(rd, arg*16, arg*8)
 					} else {
 						take(rd, 0, 0)
+					}
+				}
+			case 8: // an app that lags and wants the newest
+				if len(readers) > 0 {
+					rd := readers[arg%len(readers)]
+					most := max(arg*8&^1, 2)
+					n := rd.r.Skip(most, most)
+					if n < 0 || n%2 != 0 {
+						t.Fatalf("skipped %d bytes", n)
+					}
+					rd.told += n
+					rd.next += int(n / 2)
+					rd.expected -= n
+					if again := rd.r.Skip(most, most); again != 0 || n > 0 && !rd.r.Ready(most, most) {
+						t.Fatalf("after %d bytes a second Skip took %d; a whole piece must be left", n, again)
 					}
 				}
 			case 7: // audio goes by that nobody wants

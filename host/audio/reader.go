@@ -48,6 +48,29 @@ func (r *Reader) Next(most, least int) (Piece, bool) {
 	return p, true
 }
 
+// Skip lets go of each piece that Next would return while a whole one, of most
+// bytes, follows it in the same conversation, and returns how many bytes that
+// were. They are in the Dropped of the piece that Next returns afterwards, which
+// is the newest whole one. Where nothing waits but that, it does nothing.
+func (r *Reader) Skip(most, least int) (skipped int64) {
+	b := r.b
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for {
+		s, n := r.peek(most, least)
+		if n == 0 || r.pending(s.conversation)-n < max(int64(most)&^(SampleBytes-1), SampleBytes) {
+			break
+		}
+		r.at += n
+		skipped += n
+	}
+	if skipped > 0 {
+		r.dropped += skipped
+		b.release(b.oldest())
+	}
+	return skipped
+}
+
 // Ready reports whether Next would return a piece.
 func (r *Reader) Ready(most, least int) bool {
 	r.b.mu.Lock()
@@ -87,9 +110,14 @@ func (r *Reader) peek(most, least int) (span, int64) {
 // Pending returns how many bytes of one conversation this reader has still to
 // take: 0 says that all of it was taken or dropped.
 func (r *Reader) Pending(conversation string) int64 {
+	r.b.mu.Lock()
+	defer r.b.mu.Unlock()
+	return r.pending(conversation)
+}
+
+// pending is Pending for a caller who holds b.mu.
+func (r *Reader) pending(conversation string) int64 {
 	b := r.b
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if r.closed {
 		return 0
 	}

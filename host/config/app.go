@@ -20,6 +20,7 @@ func (d *decoder) app(b appBlock) App {
 	a := App{Name: b.Name, Users: []string{everyone}, State: event.StateFresh, Pos: AppPos{
 		Block: at, Module: at, SHA256: at, Grant: at, Users: at, State: at, Settings: at,
 	}}
+	isWebhook := b.hasWebhook()
 	for _, k := range keys {
 		if k.app == nil {
 			continue
@@ -27,7 +28,7 @@ func (d *decoder) app(b appBlock) App {
 		label := fmt.Sprintf("app %s: %s", quote(b.Name), k.inApp())
 		v, ok := b.Values[k.inApp()]
 		if !ok {
-			if k.Required && d.clean {
+			if k.Required && d.clean && !isWebhook {
 				d.fault(at, fmt.Sprintf("app %s: %s is missing", quote(b.Name), k.inApp()), "add "+k.inApp()+" = "+k.example())
 			}
 			continue
@@ -42,6 +43,9 @@ func (d *decoder) app(b appBlock) App {
 		case appUsers:
 			a.Pos.Users = v.Pos
 			d.users(k, label, v, &a)
+		case appHTTPHosts:
+			a.HTTP.Pos.Hosts = v.Pos
+			a.HTTP.Pos.Each = d.hosts(k, label, v, &a.HTTP.Hosts)
 		case appSettings:
 			a.Pos.Settings = v.Pos
 			d.settings(k, label, v, &a)
@@ -57,6 +61,10 @@ func (d *decoder) app(b appBlock) App {
 		default:
 			d.decode(k, label, v, k.app(&a))
 		}
+	}
+	d.appHeaders(b.Blocks, b.Name, &a)
+	if isWebhook {
+		d.webhook(b, &a)
 	}
 	return a
 }
@@ -89,6 +97,10 @@ func sample(k Key) string {
 		return k.Choices[0]
 	case k.Path == natsURLs:
 		return "nats://10.0.0.1:4222"
+	case k.Kind == Hosts:
+		return "api.example.com"
+	case k.Kind == Ranges:
+		return "10.0.0.0/8"
 	}
 	return everyone
 }

@@ -142,6 +142,23 @@ var bad = []struct {
 		`5:5: app "a": grant: unknown capability "notfy"; did you mean notify? (known: audio, transcript, conversation, tools, notify, http, storage)`,
 		`6:5: app "a": grant: unknown capability "camera"; remove it (known: audio, transcript, conversation, tools, notify, http, storage)`,
 	}},
+	{"http", []string{ // each would reach nothing, everything, or be read by everyone
+		`5:16: app "a": http.hosts: "https://b.example.com": https is what is meant without a scheme; write "b.example.com"`,
+		`6:16: app "a": http.hosts: "c.example.com/v1" is more than a host; write one such as "api.example.com", "*.example.com" or "http://10.0.0.5:8080"`,
+		`7:16: app "a": http.hosts: "*.com" would be far more than one owner's hosts; write one such as "api.example.com", "*.example.com" or "http://10.0.0.5:8080"`,
+		`8:16: app "a": http.hosts: "*": a host's name has ASCII letters, digits, '-', '_' and dots (an international one in its xn-- form); write one such as "api.example.com", "*.example.com" or "http://10.0.0.5:8080"`,
+		`9:16: app "a": http.private: "10.0.0.1" is no range of addresses; write one such as "10.0.0.0/8" or "fd00::/8"`,
+		`9:28: app "a": http.private: "10.0.0.1/8" has bits behind its length; write "10.0.0.0/8"`,
+		`10:15: app "a": http.rate: 0 is below the least, 1; set 1 to 1000000 calls a minute`,
+		`13:15: app "a": http.header "Authorization": value: the environment variable A_KEY is not set; set it where the host is started, or remove this key`,
+		`15:5: app "a": http.header "Host": this header is the host's own; remove it`,
+		`18:5: app "a": http.header "X-Key": value is missing; add value = env("API_KEY")`,
+		`19:5: app "a": http.header "x-key": it is given twice; keep one of the two (the other is on line 18)`,
+		`20:15: app "a": http.header "x-key": value: env takes one name; write env("NAME") with the name of an environment variable`,
+		`23:15: app "a": http.header "Y": value: expected a secret; write env("NAME"), which takes it from the environment`,
+		`26:16: app "a": http.sign.secret: a secret to sign with has 16 bytes or more; make one, such as by openssl rand -hex 32`,
+		`31:20: app "b": module: env(…) is a function call, and there are no functions here; write the value itself: env is for secrets`,
+	}},
 	{"key_as_block", []string{ // settings is an object: the equals sign is missing
 		`4:3: app "a": settings is a key, not a block; write it with an equals sign, such as settings = { words = ["budget"] }`,
 	}},
@@ -160,7 +177,7 @@ var bad = []struct {
 		`2:1: unknown key "color"; remove it (known: listen, data_dir, drain, log_level, log_json)`,
 		`5:3: unknown key "worker" in block pool; did you mean workers? (known: workers, queue, per_app)`,
 		`9:3: app "a": unknown key "moduel"; did you mean module? (known: module, sha256, grant, users, state, settings)`,
-		`13:5: app "a": unknown key "time" in block limits; remove it (known: fuel, wall, memory)`,
+		`13:5: app "a": unknown key "time" in block limits; remove it (known: fuel, wall, conversation_wall, memory)`,
 	}},
 	{"limits_negative", []string{ // negative limits
 		`5:14: app "a": limits.fuel: -1 is below the least, 1; set 1 to 1e15 units of fuel`,
@@ -322,6 +339,27 @@ var bad = []struct {
 		`3:38: app "a": users: "zoë" is not a uid; write 1 to 128 printable ASCII characters without spaces, or "*" for everyone`,
 		`3:45: app "a": users: "anna" is there twice; remove one of the two`,
 	}},
+	{"webhook", []string{ // an app is one of two things; what follows from the block can't be said again; URLs that give something away or are none
+		`2:14: app "both": module and a webhook block are there both; keep one of the two: an app is a module, or a webhook`,
+		`3:14: app "both": grant and a webhook block are there both; remove it: a webhook gets what it has a URL for`,
+		`4:14: app "both": state and a webhook block are there both; remove it: it follows from the webhook block`,
+		`5:14: app "both": settings and a webhook block are there both; remove it: it follows from the webhook block`,
+		`12:12: app "both": limits.wall and a webhook block are there both; remove it: it follows from the webhook block`,
+		`16:1: app "none": its webhook block has no URL, so that nothing would be posted; name one as conversation, transcript or audio`,
+		`20:1: app "empty": module is missing; add module = "build/apps/keywords.wasm"`,
+		`26:26: app "bad": webhook.conversation: it is http://, which anyone on the way can read and change; write https://, or, for an address inside, name its network in http { private = ["10.0.0.0/8"] }`,
+		`27:26: app "bad": webhook.transcript: it holds a user or a password; keys belong into the operator's configuration`,
+		`28:26: app "bad": webhook.audio: its scheme is neither https nor http; write an absolute URL such as "https://api.example.com/v1"`,
+		`29:26: app "bad": webhook.audio_every: 20s is above the most, 10s; set 100ms to 10s`,
+		`30:26: app "bad": webhook.transcript_timeout: expected a duration such as "5s", got number 5; write it in quotes with its unit: ms, s, m or h`,
+		`31:5: app "bad": unknown key "url" in block webhook; remove it (known: conversation, transcript, audio, audio_every, conversation_timeout, transcript_timeout, audio_timeout)`,
+		`37:20: app "query": webhook.conversation: its query has uid, which is added to it; remove that`,
+		`38:20: app "query": webhook.transcript: it has a fragment (#…), which no service sees; leave it out`,
+		`39:20: app "query": webhook.audio: its scheme is neither https nor http; write an absolute URL such as "https://api.example.com/v1"`,
+		`45:20: app "garbled": webhook.conversation: its query can't be read; escape what is no letter or digit with %`,
+		`46:20: app "garbled": webhook.transcript is empty; write a URL, or remove the key`,
+		`47:20: app "garbled": webhook.audio: it names no host; write an absolute URL such as "https://api.example.com/v1"`,
+	}},
 }
 
 // warned is the same for files that a host starts with all the same.
@@ -331,6 +369,10 @@ var warned = []struct {
 }{
 	{"per_app_above_workers", []string{ // the bulkhead would hold nothing back
 		`3:13: warning: pool.per_app (8) is above pool.workers (4), so that one app may take the whole pool; set it below workers, or to 0 for a quarter of them`,
+	}},
+	{"secret_literal", []string{ // whoever backs the file up has the key
+		`4:16: warning: app "a": http.private: "0.0.0.0/0" is every address: loopback, this network and the cloud's metadata too; name the ranges that the app needs`,
+		`6:15: warning: app "a": http.header "Authorization": value: whoever can read this file has the secret; put it into the environment and write env("NAME")`,
 	}},
 	{"users_empty", []string{ // an app for nobody is allowed, but hardly meant
 		`3:12: warning: app "a": users: the list is empty, so that the app works for nobody; write ["*"] for everyone, or remove the app`,

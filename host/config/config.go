@@ -10,7 +10,8 @@
 //
 // Load reports everything wrong in one run and never stops at the first
 // problem. A file holds plain values: no variables, functions or calculations,
-// so that reading one can neither loop nor surprise.
+// so that reading one can neither loop nor surprise. The one exception is
+// env("NAME") where a Secret is wanted.
 //
 // Nothing here opens a module, a directory or a port: whether a module's file
 // exists and fits its grant is for host/apps to say. A Config is plain data
@@ -151,14 +152,16 @@ type NATS struct {
 
 // App is one app block.
 type App struct {
-	Name     string // lower-case letters, digits, '-', '_', '.'; begins with a letter
-	Module   string // cleaned path; see Load for what it is relative to
-	SHA256   string // 64 lower-case hexadecimal digits; "" pins nothing
+	Name     string   // lower-case letters, digits, '-', '_', '.'; begins with a letter
+	Module   string   // cleaned path; see Load for what it is relative to. With Webhook, "" is the bridge that comes with the host
+	Webhook  *Webhook // nil: the app is a module of its own. Otherwise Grant and Settings follow from it
+	SHA256   string   // 64 lower-case hexadecimal digits; "" pins nothing
 	Grant    []event.Capability
 	Users    []string        // uids; "*" is everyone
 	State    event.State     // fresh or session
 	Settings json.RawMessage // a JSON object; nil when the block has none
 	Limits   AppLimits
+	HTTP     AppHTTP
 	Pos      AppPos
 }
 
@@ -168,6 +171,8 @@ type AppLimits struct {
 	Fuel        uint64        // units of fuel
 	Wall        time.Duration // wall-clock time
 	MemoryBytes int64
+	// ConversationWall is that of conversation events, in the place of Wall.
+	ConversationWall time.Duration
 }
 
 // AppPos says where an app's parts stand, for problems found later, in its

@@ -3,12 +3,14 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/auricle-dev/auricle/host/reach"
 	"github.com/knadh/koanf/v2"
 )
 
@@ -48,7 +50,7 @@ func (d *decoder) config(ko *koanf.Koanf) Config {
 			continue
 		}
 		first[b.Name] = b.Pos
-		if a.Module != "" { // otherwise it is at fault, and there is nothing to load
+		if a.Module != "" || a.Webhook != nil && len(a.Webhook.Kinds()) > 0 { // otherwise it is at fault, and there is nothing to load
 			c.Apps = append(c.Apps, a)
 		}
 	}
@@ -132,6 +134,14 @@ func (d *decoder) decode(k Key, label string, v value, dst any) bool {
 			return false
 		}
 		return d.bounded(k, label, v, n, dst)
+	case Hosts:
+		d.hosts(k, label, v, dst.(*[]reach.Host))
+		return true
+	case Ranges:
+		d.prefixes(k, label, v, dst.(*[]netip.Prefix))
+		return true
+	case Hidden:
+		return d.secret(k, label, v, dst.(*Secret))
 	case List:
 		items := dst.(*[]string)
 		*items = nil
@@ -270,7 +280,7 @@ func (d *decoder) wrongKind(k Key, label string, v value) bool {
 		expected, do = "a duration such as "+k.example(), "write it in quotes with its unit: ms, s, m or h"
 	case Size:
 		expected, do = "a size such as "+k.example(), "write it in quotes with its unit, B, KiB, MiB or GiB, or as a number of bytes"
-	case List:
+	case List, Hosts, Ranges:
 		expected, do = "a list of text such as "+k.example(), "write the items in quotes, between [ and ]"
 	case Object:
 		expected, do = "an object such as "+k.example(), "write the settings between { and }"

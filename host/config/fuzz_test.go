@@ -82,7 +82,7 @@ func within(t *testing.T, c config.Config) {
 	for _, a := range c.Apps {
 		check(a.Name != "" && !names[a.Name], "an app's name")
 		names[a.Name] = true
-		check(a.Module != "", "module")
+		check((a.Module == "") == (a.Webhook != nil), "module")
 		check(a.SHA256 == "" || len(a.SHA256) == 64, "sha256")
 		check(a.Settings == nil || json.Valid(a.Settings), "settings")
 		check(len(a.Grant) == len(a.Pos.Grants), "grants' positions")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -26,6 +27,8 @@ type parser struct {
 	problems Problems
 	clean    bool       // no syntax error, so that what is missing really is
 	tokens   []appBlock // auth.token blocks
+
+	variables func(name string) string // what env("…") stands for; "" is not set
 }
 
 var _ koanf.Parser = (*parser)(nil)
@@ -36,6 +39,7 @@ type appBlock struct {
 	Name   string
 	Pos    Pos
 	Values map[string]value
+	Blocks []appBlock // those with a name in it: an app's http.header
 }
 
 // Unmarshal returns the nested map that koanf merges.
@@ -137,11 +141,47 @@ func (p *parser) named(b *hclsyntax.Block, path, example string) (appBlock, bool
 		}
 		innerPath := path + "." + inner.Type
 		p.attributes(inner.Body, innerPath, label, func(name string, v value) { app.Values[inner.Type+"."+name] = v })
+		within := map[string]Pos{}
 		for _, deeper := range inner.Body.Blocks {
-			p.known(deeper, innerPath, label)
+			if !p.known(deeper, innerPath, label) {
+				continue
+			}
+			deeperPath := innerPath + "." + deeper.Type
+			if deeperPath == appHTTPHeader {
+				app.Blocks = append(app.Blocks, p.header(deeper, label)...)
+				continue
+			}
+			if !p.once(deeper, label, within) {
+				continue
+			}
+			p.attributes(deeper.Body, deeperPath, label, func(name string, v value) {
+				app.Values[inner.Type+"."+deeper.Type+"."+name] = v
+			})
+			for _, deepest := range deeper.Body.Blocks {
+				p.known(deepest, deeperPath, label)
+			}
 		}
 	}
 	return app, len(b.Labels) == 1
+}
+
+// header reads a header block of an app's http block; none when it has no name.
+func (p *parser) header(b *hclsyntax.Block, label string) []appBlock {
+	h := appBlock{Pos: p.at(b.TypeRange), Values: map[string]value{}}
+	if len(b.Labels) != 1 {
+		p.fault(h.Pos, fmt.Sprintf("%sa header block has one name, got %d", label, len(b.Labels)), `write header "Authorization" { … }`)
+	} else {
+		h.Name = b.Labels[0]
+	}
+	label += "http.header " + quote(h.Name) + ": "
+	p.attributes(b.Body, appHTTPHeader, label, func(name string, v value) { h.Values[name] = v })
+	for _, inner := range b.Body.Blocks {
+		p.known(inner, appHTTPHeader, label)
+	}
+	if h.Name == "" {
+		return nil
+	}
+	return []appBlock{h}
 }
 
 // article returns a block's type with its article.
@@ -178,7 +218,11 @@ func (p *parser) attributes(body *hclsyntax.Body, path, label string, put func(n
 		at := p.at(a.NameRange)
 		switch k, ok := lookup(join(path, name)); {
 		case ok:
-			v, ok := p.value(a.Expr, label+k.inApp(), k.Env())
+			read := p.value
+			if k.Kind == Hidden {
+				read = p.secret
+			}
+			v, ok := read(a.Expr, label+k.inApp(), k.Env())
 			if !ok {
 				v = value{Form: formBroken, Pos: p.at(a.Expr.Range()), Origin: fromFile}
 			}
@@ -252,6 +296,37 @@ func (p *parser) value(expr hclsyntax.Expression, label, env string) (value, boo
 	}
 	return p.computed(expr, label, env)
 }
+
+// secret reads a secret: env("NAME"), or, as of any key, the text itself.
+func (p *parser) secret(expr hclsyntax.Expression, label, env string) (value, bool) {
+	call, ok := expr.(*hclsyntax.FunctionCallExpr)
+	if !ok || call.Name != "env" {
+		return p.value(expr, label, env)
+	}
+	at := p.at(expr.Range())
+	const do = `write env("NAME") with the name of an environment variable`
+	if len(call.Args) != 1 || call.ExpandFinal {
+		p.fault(at, label+": env takes one name", do)
+		return value{}, false
+	}
+	name, ok := p.value(call.Args[0], label, "")
+	switch {
+	case !ok:
+		return value{}, false
+	case name.Form != formString || !variableName.MatchString(name.Text):
+		p.fault(name.Pos, fmt.Sprintf("%s: %s is no environment variable's name", label, name.got()), do)
+		return value{}, false
+	}
+	text := p.variables(name.Text)
+	if text == "" {
+		p.fault(at, fmt.Sprintf("%s: the environment variable %s is not set", label, short(name.Text)), "set it where the host is started, or remove this key")
+		return value{}, false
+	}
+	return value{Form: formString, Text: text, Pos: at, Origin: fromFile, Variable: name.Text}, true
+}
+
+// variableName matches what env may name.
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
 func (p *parser) object(v value, e *hclsyntax.ObjectConsExpr, label, env string) (value, bool) {
 	v.Form = formObject
@@ -358,6 +433,9 @@ func (p *parser) computed(expr hclsyntax.Expression, label, env string) (value, 
 	case *hclsyntax.FunctionCallExpr:
 		what = fmt.Sprintf("%s: %s(…) is a function call, and there are no functions here", label, short(e.Name))
 		do = "write the value itself"
+		if e.Name == "env" {
+			do = "write the value itself: env is for secrets"
+		}
 	case *hclsyntax.ExprSyntaxError:
 		if !p.clean { // reported as a syntax error
 			return value{}, false

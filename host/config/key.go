@@ -25,6 +25,9 @@ const (
 	Digest   Kind = "SHA-256"       // 64 hexadecimal digits
 	List     Kind = "list of text"  // ["transcript", "notify"]
 	Object   Kind = "object"        // { words = ["budget"] }
+	Hosts    Kind = "list of hosts" // ["api.example.com", "*.example.org"]
+	Ranges   Kind = "list of CIDRs" // ["10.0.0.0/8"]
+	Hidden   Kind = "secret"        // env("NAME")
 )
 
 // Key is one key that an operator may set.
@@ -41,6 +44,8 @@ type Key struct {
 	host func(*Config) any    // where the value goes, for keys outside app blocks
 	app  func(*App) any       // where the value goes, for keys of app blocks
 	auth func(*AuthToken) any // where the value goes, for keys of auth.token blocks
+
+	header func(*AppHTTPHeader) any // where the value goes, for keys of header blocks in an app's http block
 }
 
 // Names of the app block and of its keys, which are read one by one.
@@ -53,6 +58,10 @@ const (
 	appState    = "app.state"
 	appSettings = "app.settings"
 
+	appHTTPHosts      = "app.http.hosts"
+	appHTTPHeader     = "app.http.header"
+	appHTTPSignSecret = "app.http.sign.secret"
+
 	operatorsListen = "operators.listen"
 	natsURLs        = "store.nats.urls"
 	streamOrigins   = "stream.origins"
@@ -63,6 +72,9 @@ const (
 	authTokenUID    = "auth.token.uid"
 
 	maxAppName = 64
+
+	mostConcurrency = 4096
+	mostPerMinute   = 1_000_000
 )
 
 const (
@@ -320,7 +332,7 @@ var keys = []Key{
 		auth: func(t *AuthToken) any { return &t.Scopes },
 	}, {
 		Path: appModule, Kind: Path, Required: true,
-		Doc: "The app's WebAssembly file. Relative to this file's directory.",
+		Doc: "The app's WebAssembly file; not with a `webhook` block. Relative to this file's directory.",
 		app: func(a *App) any { return &a.Module },
 	}, {
 		Path: appSHA256, Kind: Digest,
@@ -343,6 +355,34 @@ var keys = []Key{
 		Doc: "The app's own settings, checked against the schema in its manifest.",
 		app: func(a *App) any { return &a.Settings },
 	}, {
+		Path: "app.webhook.conversation", Kind: Text,
+		Doc: "In the place of a module: where each completed conversation is posted to, as Omi does, https:// or, inside, http://. Tried again when it fails.",
+		app: func(a *App) any { return &a.hook().Conversation.URL },
+	}, {
+		Path: "app.webhook.transcript", Kind: Text,
+		Doc: "Where what is said is posted to as it is said.",
+		app: func(a *App) any { return &a.hook().Transcript.URL },
+	}, {
+		Path: "app.webhook.audio", Kind: Text,
+		Doc: "Where audio is posted to as it is heard, 16-bit mono PCM. Without it none is kept. When the webhook lags it gets the newest piece, and the others are counted as dropped.",
+		app: func(a *App) any { return &a.hook().Audio.URL },
+	}, {
+		Path: "app.webhook.audio_every", Kind: Duration, Default: `"4s"`, Min: 100 * millisecond, Max: 10 * second,
+		Doc: "The length of a piece of audio.",
+		app: func(a *App) any { return &a.hook().AudioEvery },
+	}, {
+		Path: "app.webhook.conversation_timeout", Kind: Duration, Default: `"10s"`, Min: 100 * millisecond, Max: minute,
+		Doc: "How long the webhook may take for a conversation.",
+		app: func(a *App) any { return &a.hook().Conversation.Timeout },
+	}, {
+		Path: "app.webhook.transcript_timeout", Kind: Duration, Default: `"5s"`, Min: 100 * millisecond, Max: minute,
+		Doc: "How long it may take for a piece of transcript.",
+		app: func(a *App) any { return &a.hook().Transcript.Timeout },
+	}, {
+		Path: "app.webhook.audio_timeout", Kind: Duration, Default: `"5s"`, Min: 100 * millisecond, Max: minute,
+		Doc: "How long it may take for a piece of audio.",
+		app: func(a *App) any { return &a.hook().Audio.Timeout },
+	}, {
 		Path: "app.limits.fuel", Kind: Whole, Unit: "units of fuel", Min: 1, Max: 1_000_000_000_000_000,
 		Doc: "Instructions that one invocation may execute. Left out: what the manifest says, otherwise 50e6 for live events and 1000e6 for completed conversations.",
 		app: func(a *App) any { return &a.Limits.Fuel },
@@ -351,9 +391,57 @@ var keys = []Key{
 		Doc: `Time that one invocation may take. Left out: what the manifest says, otherwise "250ms" for live events and "5s" for completed conversations.`,
 		app: func(a *App) any { return &a.Limits.Wall },
 	}, {
+		Path: "app.limits.conversation_wall", Kind: Duration, Min: millisecond, Max: 10 * minute,
+		Doc: `Time for a completed conversation, in the place of wall: web services that the app calls take part of it. Left out: wall, where that is set; else what the manifest says, otherwise "5s".`,
+		app: func(a *App) any { return &a.Limits.ConversationWall },
+	}, {
 		Path: "app.limits.memory", Kind: Size, Min: 64 * kib, Max: 4 * gib,
 		Doc: `Memory that one invocation may use. Left out: what the manifest says, otherwise "64MiB".`,
 		app: func(a *App) any { return &a.Limits.MemoryBytes },
+	}, {
+		Path: appHTTPHosts, Kind: Hosts,
+		Doc: "The web hosts that the app may call, of those that its manifest names. Left out: all of those.",
+		app: func(a *App) any { return &a.HTTP.Hosts },
+	}, {
+		Path: "app.http.private", Kind: Ranges, Default: `[]`,
+		Doc: "Addresses that are not public, and that the app may reach all the same where a granted host's name leads there. Without it loopback, private networks, link-local addresses and a cloud's metadata are refused.",
+		app: func(a *App) any { return &a.HTTP.Private },
+	}, {
+		Path: "app.http.max_request", Kind: Size, Min: kib, Max: mib,
+		Doc: `Largest body of a request. Left out: "1MiB".`,
+		app: func(a *App) any { return &a.HTTP.MaxRequestBytes },
+	}, {
+		Path: "app.http.max_response", Kind: Size, Min: kib, Max: mib,
+		Doc: `Largest body of an answer; of a larger one the app gets nothing. Left out: "1MiB".`,
+		app: func(a *App) any { return &a.HTTP.MaxResponseBytes },
+	}, {
+		Path: "app.http.timeout", Kind: Duration, Min: millisecond, Max: 10 * minute,
+		Doc: `Time for one call, with its redirects and its body, within the invocation's own. Left out: "10s".`,
+		app: func(a *App) any { return &a.HTTP.Timeout },
+	}, {
+		Path: "app.http.concurrency", Kind: Whole, Unit: "calls", Min: 1, Max: mostConcurrency,
+		Doc: "Calls of the app under way at once; one more is refused. Left out: 8.",
+		app: func(a *App) any { return &a.HTTP.Concurrency },
+	}, {
+		Path: "app.http.rate", Kind: Whole, Unit: "calls a minute", Min: 1, Max: mostPerMinute,
+		Doc: "Calls of the app on average, a tenth of a minute's at once; what is beyond is refused. Left out: 600.",
+		app: func(a *App) any { return &a.HTTP.RatePerMinute },
+	}, {
+		Path: "app.http.header.value", Kind: Hidden, Required: true,
+		Doc:    "The header's value, which the host puts into the app's requests and the app never sees.",
+		header: func(h *AppHTTPHeader) any { return &h.Value },
+	}, {
+		Path: "app.http.header.hosts", Kind: Hosts,
+		Doc:    "The hosts whose requests get it. Left out: every granted host's, so name them where there are several.",
+		header: func(h *AppHTTPHeader) any { return &h.Hosts },
+	}, {
+		Path: appHTTPSignSecret, Kind: Hidden,
+		Doc: "Signs the app's requests by Auricle-Signature (docs/http.md), so that the service can tell that they come from this host. Left out: not signed.",
+		app: func(a *App) any { return &a.HTTP.Sign.Secret },
+	}, {
+		Path: "app.http.sign.hosts", Kind: Hosts,
+		Doc: "The hosts whose requests are signed. Left out: every granted host's.",
+		app: func(a *App) any { return &a.HTTP.Sign.Hosts },
 	},
 }
 
@@ -397,6 +485,8 @@ func (k Key) inApp() string {
 		return strings.TrimPrefix(k.Path, appPath+".")
 	case k.auth != nil:
 		return strings.TrimPrefix(k.Path, authTokenPath+".")
+	case k.header != nil:
+		return strings.TrimPrefix(k.Path, appHTTPHeader+".")
 	}
 	return k.Path
 }
@@ -425,6 +515,12 @@ func (k Key) example() string {
 			return `["auricle.example.org"]`
 		}
 		return `["transcript", "notify"]`
+	case Hosts:
+		return `["api.example.com"]`
+	case Ranges:
+		return `["10.0.0.0/8"]`
+	case Hidden:
+		return `env("API_KEY")`
 	case Object:
 		return `{ words = ["budget"] }`
 	case Duration:

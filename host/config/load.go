@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/v2"
@@ -54,7 +55,7 @@ func Load(o LoadOptions) (Config, Problems) {
 		if err != nil {
 			ps = append(ps, Problem{Pos: Pos{File: o.Path}, What: err.Error(), Do: err.do})
 		} else {
-			p := &parser{file: o.Path}
+			p := &parser{file: o.Path, variables: o.variable}
 			load(source(src), p)
 			ps = append(ps, p.problems...)
 			clean = p.clean
@@ -72,6 +73,16 @@ func Load(o LoadOptions) (Config, Problems) {
 	ps = append(ps, d.problems...)
 	ps.Sort()
 	return c, ps
+}
+
+// variable returns the value of an environment variable, "" where it is not set.
+func (o LoadOptions) variable(name string) string {
+	for i := len(o.Environ) - 1; i >= 0; i-- { // of two the last counts, as for os/exec
+		if text, ok := strings.CutPrefix(o.Environ[i], name+"="); ok {
+			return text
+		}
+	}
+	return ""
 }
 
 // defaults returns the table's defaults by path.

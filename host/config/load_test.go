@@ -3,6 +3,7 @@ package config_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/auricle-dev/auricle/host/config"
+	"github.com/auricle-dev/auricle/host/reach"
 	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/spf13/pflag"
 )
@@ -19,6 +21,23 @@ import (
 // load reads src as the file conf/config.hcl.
 func load(src string, environ ...string) (config.Config, config.Problems) {
 	return config.Load(config.LoadOptions{Path: "conf/config.hcl", Source: []byte(src), Environ: environ})
+}
+
+// secrets is the environment that the good files take theirs from.
+var secrets = []string{"NOTES_KEY=Bearer one", "HOOK_SECRET=0123456789abcdef", "NOTES_KEY=Bearer two"}
+
+// hosts returns patterns as the file has them.
+func hosts(t *testing.T, patterns ...string) []reach.Host {
+	t.Helper()
+	var hs []reach.Host
+	for _, p := range patterns {
+		h, err := reach.Parse(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hs = append(hs, h)
+	}
+	return hs
 }
 
 func TestDefaults(t *testing.T) {
@@ -52,7 +71,7 @@ func TestDefaults(t *testing.T) {
 
 func TestGoodFilesHaveNoProblems(t *testing.T) {
 	for _, path := range filesIn(t, "testdata/good") {
-		if _, ps := config.Load(config.LoadOptions{Path: path}); len(ps) > 0 {
+		if _, ps := config.Load(config.LoadOptions{Path: path, Environ: secrets}); len(ps) > 0 {
 			t.Errorf("%s: %v", path, ps)
 		}
 	}
@@ -60,7 +79,7 @@ func TestGoodFilesHaveNoProblems(t *testing.T) {
 
 func TestEveryKeyOfAFileArrives(t *testing.T) {
 	const path = "testdata/good/every_key.hcl"
-	c, ps := config.Load(config.LoadOptions{Path: path})
+	c, ps := config.Load(config.LoadOptions{Path: path, Environ: secrets})
 	if len(ps) > 0 {
 		t.Fatalf("problems: %v", ps)
 	}
@@ -99,8 +118,8 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 			},
 			Tokens: config.AuthTokens{TTL: 30 * time.Second, PerUser: 2, Most: 1000},
 			Static: []config.AuthToken{
-				{Name: "backend", SHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Scopes: []string{"stream", "operate"}, Pos: at(128, 3)},
-				{Name: "ana", SHA256: "0086d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", UID: "ana@example.org", Scopes: []string{"read"}, Pos: at(133, 3)},
+				{Name: "backend", SHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Scopes: []string{"stream", "operate"}, Pos: at(149, 3)},
+				{Name: "ana", SHA256: "0086d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", UID: "ana@example.org", Scopes: []string{"read"}, Pos: at(154, 3)},
 			},
 		},
 		Apps: []config.App{{
@@ -110,7 +129,19 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 			Users:    []string{"anna", "bert@example.org"},
 			State:    "session",
 			Settings: json.RawMessage(settings),
-			Limits:   config.AppLimits{Fuel: 50_000_000, Wall: 250 * time.Millisecond, MemoryBytes: 32 << 20},
+			Limits:   config.AppLimits{Fuel: 50_000_000, Wall: 250 * time.Millisecond, MemoryBytes: 32 << 20, ConversationWall: 20 * time.Second},
+			HTTP: config.AppHTTP{
+				Hosts:           hosts(t, "api.example.com", "*.example.org", "http://10.1.2.3:8080"),
+				Private:         []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
+				MaxRequestBytes: 4 << 10, MaxResponseBytes: 64 << 10, Timeout: 3 * time.Second, Concurrency: 2, RatePerMinute: 60,
+				Headers: []config.AppHTTPHeader{{
+					Name: "Authorization", Value: config.NewSecret("Bearer two"), Hosts: hosts(t, "api.example.com"), Pos: at(apps+35, 5),
+				}},
+				Sign: config.AppHTTPSign{Secret: config.NewSecret("0123456789abcdef"), Hosts: hosts(t, "*.example.org")},
+				Pos: config.AppHTTPPos{
+					Hosts: at(apps+27, 20), Each: []config.Pos{at(apps+27, 21), at(apps+27, 40), at(apps+27, 57)},
+				},
+			},
 			Pos: config.AppPos{
 				Block: at(apps, 1), Module: at(apps+1, 12), SHA256: at(apps+2, 12), Grant: at(apps+3, 12), Users: at(apps+4, 12), State: at(apps+5, 12), Settings: at(apps+6, 14),
 				Grants: []config.Pos{at(apps+3, 13), at(apps+3, 29)},
@@ -124,7 +155,7 @@ func TestEveryKeyOfAFileArrives(t *testing.T) {
 		}, {
 			Name: "bare", Module: "/opt/bare.wasm", Users: []string{"*"}, State: "fresh",
 			Pos: config.AppPos{
-				Block: at(apps+26, 1), Module: at(apps+26, 23), SHA256: at(apps+26, 1), Grant: at(apps+26, 1), Users: at(apps+26, 1), State: at(apps+26, 1), Settings: at(apps+26, 1),
+				Block: at(apps+47, 1), Module: at(apps+47, 23), SHA256: at(apps+47, 1), Grant: at(apps+47, 1), Users: at(apps+47, 1), State: at(apps+47, 1), Settings: at(apps+47, 1),
 			},
 		}},
 	}

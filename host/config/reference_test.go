@@ -123,7 +123,7 @@ func locate(text []byte, path string) []int {
 	name := blocks[len(blocks)-1]
 	from := 0
 	for _, b := range blocks[:len(blocks)-1] {
-		at := regexp.MustCompile(`(?m)^ *(?:# )?` + b + `( "[a-z]+")? \{`).FindIndex(text[from:])
+		at := regexp.MustCompile(`(?m)^ *(?:# *)?` + b + `( "[A-Za-z]+")? \{`).FindIndex(text[from:])
 		if at == nil {
 			return nil
 		}

@@ -31,6 +31,8 @@ type value struct {
 	Members []member
 	Pos     Pos
 	Origin  origin
+
+	Variable string // whose text this is, by env("…"); it is a secret
 }
 
 // member is one name and value of an object.
@@ -64,6 +66,9 @@ func (v value) split() value {
 
 // got describes v in a problem's words: what was found instead.
 func (v value) got() string {
+	if v.Variable != "" {
+		return "a secret"
+	}
 	switch v.Form {
 	case formNull:
 		return "null"

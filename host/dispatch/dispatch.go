@@ -29,7 +29,9 @@
 //	queue                     bound                                when full
 //	transcript in a mailbox   1,000 segments, 256 KiB a            the oldest segments are dropped,
 //	                          conversation; 64 conversations       then the oldest conversation's: "mailbox_full"
-//	audio of a session        Options.AudioBuffer                  the oldest bytes are dropped: "buffer_full"
+//	audio of a session        Options.AudioBuffer                  the oldest bytes are dropped: "buffer_full";
+//	                                                               of an app that wants the latest, all but the newest
+//	                                                               piece when its turn comes: "superseded"
 //	mailboxes waiting for     Options.Queue                        transcripts are dropped: "queue_full"; audio stays
 //	a worker, an app                                               in its buffer; conversation events wait
 //	conversation events       Options.Queue an app                 they are put off: "queue_full"
@@ -122,6 +124,7 @@ type callee interface {
 	Serves(uid string) bool
 	Holds(event.Capability) bool
 	AudioPiece() time.Duration
+	AudioLatest() bool
 	Invoke(context.Context, apps.Event) (apps.Invocation, error)
 }
 

@@ -21,6 +21,7 @@ type fakeApp struct {
 	name    string
 	caps    []event.Capability
 	piece   time.Duration
+	latest  bool
 	users   []string // empty: everyone
 	does    func(ctx context.Context, ev apps.Event) (plugins.Outcome, error)
 	release chan plugins.Outcome // used when does is nil; nil too: ok at once
@@ -44,6 +45,8 @@ func (f *fakeApp) AudioPiece() time.Duration {
 	}
 	return f.piece
 }
+
+func (f *fakeApp) AudioLatest() bool { return f.latest }
 
 func (f *fakeApp) Invoke(ctx context.Context, ev apps.Event) (apps.Invocation, error) {
 	f.mu.Lock()

@@ -26,6 +26,7 @@ type mailbox struct {
 	audio      bool       // queue holds an itemAudio
 	reader     *audio.Reader
 	pieceBytes int   // of one audio event
+	latest     bool  // of audio that waits, only the newest piece is wanted
 	lost       int64 // bytes taken from reader and dropped since the last audio event
 	over       bool  // nothing will run any more
 
@@ -248,37 +249,38 @@ func (m *mailbox) dropTranscripts(from int, reason string) []Gap {
 func (m *mailbox) take() (w work, ok bool, gaps []Gap) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	defer func() { gaps = m.closeReader() }()
+	defer func() { gaps = append(gaps, m.closeReader()...) }()
 	for len(m.queue) > 0 {
 		it := m.queue[0]
+		gaps = append(gaps, m.supersede(it)...)
 		switch {
 		case it.kind == itemAudio:
 			m.pop()
 			m.audio = false
 			if w, ok := m.takeAudio(); ok {
-				return w, true, nil
+				return w, true, gaps
 			}
 			continue
 		case it.due() && m.reader != nil && m.reader.Pending(it.conversation) > 0:
 			// The conversation's audio comes before the conversation.
 			if w, ok := m.takeAudio(); ok {
-				return w, true, nil
+				return w, true, gaps
 			}
 		}
 		m.pop()
 		switch it.kind {
 		case itemTranscript:
-			return work{m: m, kind: event.KindTranscript, conversation: it.conversation, transcript: it.transcript.event()}, true, nil
+			return work{m: m, kind: event.KindTranscript, conversation: it.conversation, transcript: it.transcript.event()}, true, gaps
 		case itemConversation:
 			m.lane.gone()
-			return work{m: m, kind: event.KindConversation, conversation: it.conversation, item: it}, true, nil
+			return work{m: m, kind: event.KindConversation, conversation: it.conversation, item: it}, true, gaps
 		case itemFlush:
 			m.lane.gone()
 			it.answers.give()
 			m.lane.d.work.leave()
 		}
 	}
-	return work{}, false, nil
+	return work{}, false, gaps
 }
 
 // pop removes the queue's first item. The caller holds m.mu.
@@ -304,6 +306,19 @@ func (m *mailbox) takeAudio() (work, bool) {
 		m.lost = 0
 	}
 	return work{m: m, kind: event.KindAudio, conversation: p.Conversation, piece: p}, true
+}
+
+// supersede drops the audio before the newest piece, if the app wants no other
+// and it, the next item, has audio before it. The caller holds m.mu.
+func (m *mailbox) supersede(it *item) []Gap {
+	if !m.latest || m.reader == nil || it.kind != itemAudio && !it.due() {
+		return nil
+	}
+	n := m.reader.Skip(m.pieceBytes, m.pieceBytes)
+	if n == 0 {
+		return nil
+	}
+	return []Gap{{App: m.lane.name, Kind: event.KindAudio, Bytes: n, Reason: ReasonSuperseded}}
 }
 
 // lose notes that w's audio did not reach the app, so that the next piece says
@@ -361,13 +376,13 @@ func (m *mailbox) shut(reason string) (gaps []Gap, over bool) {
 func isGone(reason string) bool { return reason == ReasonNotInstalled || reason == ReasonSwitchedOff }
 
 // fit makes the mailbox what the app that is installed now needs: it gets the
-// buffer's audio in pieces of so many bytes, none if that is 0, and
-// transcripts or not. It returns what is dropped, which the caller tells.
-func (m *mailbox) fit(buffer *audio.Buffer, piece int, transcripts bool) []Gap {
+// buffer's audio in pieces of so many bytes, none if that is 0, all of them or
+// the latest, and transcripts or not. It returns what is dropped, which the caller tells.
+func (m *mailbox) fit(buffer *audio.Buffer, piece int, latest, transcripts bool) []Gap {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var gaps []Gap
-	m.pieceBytes = piece
+	m.pieceBytes, m.latest = piece, latest
 	switch {
 	case piece == 0:
 		gaps = m.dropReader(ReasonNotInstalled)

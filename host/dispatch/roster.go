@@ -74,7 +74,7 @@ func (s *Session) fit() (changed bool) {
 			}
 			next.listeners = append(next.listeners, m)
 		}
-		drops = append(drops, dropped{m: m, gaps: m.fit(next.buffer, piece, t.app.Holds(event.CapTranscript))})
+		drops = append(drops, dropped{m: m, gaps: m.fit(next.buffer, piece, t.app.AudioLatest(), t.app.Holds(event.CapTranscript))})
 		next.mailboxes, next.tenants = append(next.mailboxes, m), append(next.tenants, t)
 	}
 	if len(next.listeners) == 0 {

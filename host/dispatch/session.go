@@ -47,6 +47,7 @@ type Gap struct {
 // The reasons of a Gap, and for which an Attempt is deferred.
 const (
 	ReasonBufferFull    = "buffer_full"    // the session's audio buffer was full
+	ReasonSuperseded    = "superseded"     // the app lags and wants the latest audio only: newer came
 	ReasonMailboxFull   = "mailbox_full"   // the app lags behind this session's transcript
 	ReasonQueueFull     = "queue_full"     // the app lags behind all its sessions together
 	ReasonBreakerOpen   = "breaker_open"   // the app kept failing and is not called for a while

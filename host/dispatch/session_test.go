@@ -244,6 +244,61 @@ func TestAudioBeyondTheBufferIsDroppedAndTold(t *testing.T) {
 	})
 }
 
+// An app that lags and wants the latest audio gets the newest whole piece; all
+// else is counted and told, to the client and with the piece.
+func TestLaggingAppGetsTheLatestAudioOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &fakeApp{name: "a", caps: everything, piece: 100 * time.Millisecond, latest: true, release: make(chan plugins.Outcome)}
+		all := &fakeApp{name: "all", caps: []event.Capability{event.CapAudio}, piece: 100 * time.Millisecond}
+		d := start(t, dispatch.Options{}, a, all)
+		defer drain(t, d)
+		var l listener
+		s := audioSession(d, &l)
+		defer s.Close()
+		for i := range 5 { // the first runs; of the others the last whole one is the newest
+			s.Audio("c", int64(800*i), pcm(800*i, 800))
+			synctest.Wait()
+		}
+		s.Audio("c", 4000, pcm(4000, 300))
+		a.release <- plugins.OK
+		synctest.Wait()
+		want := []dispatch.Gap{{App: "a", Kind: event.KindAudio, Bytes: 4800, Reason: dispatch.ReasonSuperseded}}
+		if got := l.got(); !reflect.DeepEqual(got, want) {
+			t.Errorf("gaps %v, want %v", got, want)
+		}
+		// The conversation comes after the newest piece and the short rest.
+		s.Audio("c", 4300, pcm(4300, 1700))
+		done := l.complete(s, "c", "a")
+		for range 3 {
+			a.release <- plugins.OK
+			synctest.Wait()
+		}
+		a.release <- plugins.OK
+		<-done
+		type piece struct {
+			start   int64
+			samples int
+			dropped uint32
+		}
+		var got []piece
+		for _, p := range a.pieces(t) {
+			got = append(got, piece{p.Start, len(p.PCM) / 2, p.Dropped})
+		}
+		if want := []piece{{0, 800, 0}, {3200, 800, 4800}, {4800, 800, 1600}, {5600, 400, 0}}; !reflect.DeepEqual(got, want) {
+			t.Errorf("pieces %v, want %v", got, want)
+		}
+		if n := len(all.pieces(t)); n != 8 {
+			t.Errorf("another app had %d pieces, want all 8", n)
+		}
+		if n := a.count(event.KindConversation); n != 1 {
+			t.Errorf("%d conversations, want 1", n)
+		}
+		if n := s.BufferedAudio(); n != 0 {
+			t.Errorf("%d bytes buffered, want none", n)
+		}
+	})
+}
+
 func TestAudioStaysBufferedWhileTheQueueIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &fakeApp{name: "a", caps: everything, piece: 100 * time.Millisecond, release: make(chan plugins.Outcome)}

@@ -28,6 +28,7 @@ type nobody struct{}
 func (nobody) Serves(string) bool          { return false }
 func (nobody) Holds(event.Capability) bool { return false }
 func (nobody) AudioPiece() time.Duration   { return 0 }
+func (nobody) AudioLatest() bool           { return false }
 func (nobody) Invoke(context.Context, apps.Event) (apps.Invocation, error) {
 	return apps.Invocation{}, errors.New("dispatch: the app is not installed any more")
 }

@@ -150,9 +150,10 @@ type Output struct {
 // behind it Bytes raw bytes. Op selects the effect and with it the capability;
 // the other fields belong to one op each.
 type Request struct {
-	Op    string `json:"op"`
-	Text  string `json:"text,omitempty"`  // notify
-	Bytes int    `json:"bytes,omitempty"` // how many bytes follow the JSON
+	Op    string       `json:"op"`
+	Text  string       `json:"text,omitempty"`  // notify
+	HTTP  *HTTPRequest `json:"http,omitempty"`  // http; the body follows the JSON
+	Bytes int          `json:"bytes,omitempty"` // how many bytes follow the JSON
 }
 
 // The bounds of a Request and of a Response.
@@ -176,6 +177,7 @@ const (
 type Response struct {
 	OK    bool           `json:"ok"`
 	Error *ResponseError `json:"error,omitempty"`
+	HTTP  *HTTPResponse  `json:"http,omitempty"`  // http; the body follows the JSON
 	Bytes int            `json:"bytes,omitempty"` // how many bytes follow the JSON
 }
 
@@ -190,6 +192,6 @@ const (
 	CodeBadRequest  = "bad_request"  // not the JSON that the op asks for
 	CodeUnknownOp   = "unknown_op"   // this host has no such op
 	CodeNotGranted  = "not_granted"  // the operator did not grant the capability
-	CodeRateLimited = "rate_limited" // at most one notification per app and user in 30 s
+	CodeRateLimited = "rate_limited" // more than the host lets through: at most one notification per app and user in 30 s; calls of web services as configured
 	CodeBadText     = "bad_text"     // a notification's text is too short or too long
 )

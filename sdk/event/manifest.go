@@ -44,6 +44,9 @@ func (e Events) Kinds() []Kind {
 // AudioEvents asks for audio in pieces of EveryMillis.
 type AudioEvents struct {
 	EveryMillis int `json:"every_ms,omitempty"` // 100 to 10,000 ms; 0 means DefaultAudioMillis
+	// Latest says that an app that lags wants the newest whole piece of a
+	// conversation and none of those before it, which then count as dropped.
+	Latest bool `json:"latest,omitempty"`
 }
 
 // The length of a piece of audio, in ms.
@@ -59,6 +62,11 @@ type CapabilityRequest struct {
 	Name     Capability `json:"name"`
 	Reason   string     `json:"reason"`
 	Optional bool       `json:"optional,omitempty"` // the app works without it
+	// Hosts are what an app calls by the capability http, which alone has them:
+	// "api.example.com", "*.example.com" for every name below it,
+	// "api.example.com:8443"; with "http://" before it, without encryption. "*",
+	// alone, asks for those that the operator names, who must name some.
+	Hosts []string `json:"hosts,omitempty"`
 }
 
 // State says how long an instance's memory lives.
@@ -78,6 +86,9 @@ type Limits struct {
 	Fuel        uint64 `json:"fuel,omitempty"`         // units of fuel
 	WallMillis  int64  `json:"wall_ms,omitempty"`      // ms
 	MemoryBytes int64  `json:"memory_bytes,omitempty"` // bytes
+	// ConversationWallMillis bounds a completed conversation's event in the place
+	// of WallMillis, in ms: time for web services to answer.
+	ConversationWallMillis int64 `json:"conversation_wall_ms,omitempty"`
 }
 
 // Wants returns every capability that m asks for, receiving ones implied by

@@ -154,7 +154,7 @@ type Gap struct {
 	Event    string `json:"event"`              // "audio", "transcript"
 	Bytes    int64  `json:"bytes,omitempty"`    // of audio, mono s16le
 	Segments int    `json:"segments,omitempty"` // of transcript
-	Reason   string `json:"reason"`             // "buffer_full", "queue_full", "mailbox_full", "breaker_open", "session_closed", "switched_off", "not_installed"
+	Reason   string `json:"reason"`             // "buffer_full", "superseded", "queue_full", "mailbox_full", "breaker_open", "session_closed", "switched_off", "not_installed"
 }
 
 // Error says what was wrong with something the client sent, or of trouble in

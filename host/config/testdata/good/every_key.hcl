@@ -92,6 +92,27 @@ app "notes.summary_2-b" {
     fuel   = 50e6
     wall   = "250ms"
     memory = "32MiB"
+    conversation_wall = "20s"
+  }
+
+  http {
+    hosts        = ["api.example.com", "*.example.org", "http://10.1.2.3:8080"]
+    private      = ["10.0.0.0/8", "fd00::/8"]
+    max_request  = "4KiB"
+    max_response = 65536
+    timeout      = "3s"
+    concurrency  = 2
+    rate         = 60
+
+    header "authorization" {
+      value = env("NOTES_KEY")
+      hosts = ["api.example.com"]
+    }
+
+    sign {
+      secret = env("HOOK_SECRET")
+      hosts  = ["*.example.org"]
+    }
   }
 }
 
