@@ -31,6 +31,7 @@ import (
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/host/dispatch"
+	"github.com/auricle-dev/auricle/host/fetch"
 	"github.com/auricle-dev/auricle/host/handover"
 	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/replays"
@@ -291,6 +292,11 @@ func (h *Host) record(c config.Config, metrics prometheus.Registerer) (err error
 // startWork starts dispatch, jobs and sessions, and takes up what an earlier
 // host left open.
 func (h *Host) startWork(ctx context.Context, c config.Config, metrics prometheus.Registerer) (err error) {
+	calls, err := fetch.NewMetrics(metrics)
+	if err != nil {
+		return err
+	}
+	h.apps.CountCalls(calls)
 	h.users, err = users.New(users.Options{Store: h.store, Changed: h.refit, Logger: h.log.Named("users"), Registerer: metrics})
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ import (
 
 	"github.com/auricle-dev/auricle/host"
 	"github.com/auricle-dev/auricle/host/config"
+	"github.com/auricle-dev/auricle/host/store"
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/auricle-dev/auricle/sdk/wire"
@@ -250,7 +251,7 @@ app "journal" {
 	// A message is a notification, which is short, and in full an output.
 	told := awaitOutput(c, "journal", func(o *wire.Output) bool { return o.Kind == event.OutputNotification })
 	var notification struct{ Text string }
-	if err := json.Unmarshal(told.Data, &notification); err != nil || len([]rune(notification.Text)) > event.NotifyMaxChars || !strings.HasSuffix(notification.Text, "money.…") {
+	if err := json.Unmarshal(told.Data, &notification); err != nil || len([]rune(notification.Text)) > event.NotifyMaxChars || !strings.HasSuffix(notification.Text, " talk of…") {
 		t.Errorf("notification %s", told.Data)
 	}
 	whole := awaitOutput(c, "journal", func(o *wire.Output) bool { return o.Kind == event.OutputEmitted })
@@ -449,27 +450,22 @@ app %[1]q {
 	if o := awaitOutput(c, "good", func(o *wire.Output) bool { return o.Event == "conversation" }); string(o.Data) != `{"message":"Well done."}` {
 		t.Errorf("output %s", o.Data)
 	}
-	type job struct {
-		App, Reason string
-		Last        struct{ Error string }
-	}
-	var dead []job
-	awaitTrue(t, "each of the others to be given up", func() bool {
-		_, body := get(t, h, "/v1/jobs?state=dead&conversation="+id)
-		var page struct{ Jobs []job }
-		if err := json.Unmarshal(body, &page); err != nil {
-			t.Fatal(err)
-		}
-		dead = page.Jobs
-		return len(dead) == len(names)
-	})
 	why := map[string]string{
-		"hang": "timeout", "fails": "webhook answered 500", "huge": "response_too_large",
-		"redirect": "redirect_refused", "drip": "timeout", "cut": "exchange_failed",
+		"hang": "(timeout)", "fails": "webhook answered 500", "huge": "(response_too_large)",
+		"redirect": "(redirect_refused)", "drip": "(timeout)", "cut": "(exchange_failed)",
 	}
-	for _, j := range dead {
-		if j.Reason != string(plugins.AppError) || !strings.Contains(j.Last.Error, why[j.App]) || why[j.App] == "" {
-			t.Errorf("%s: %s, %s; want app_error, %s", j.App, j.Reason, j.Last.Error, why[j.App])
+	for _, n := range names {
+		var job store.Job
+		awaitTrue(t, n+"'s job to be given up", func() bool {
+			_, body := get(t, h, "/v1/jobs/"+n+"/"+id)
+			job = store.Job{}
+			if err := json.Unmarshal(body, &job); err != nil {
+				t.Fatalf("%s: %v", body, err)
+			}
+			return job.State == store.JobDead && job.Last != nil
+		})
+		if job.Reason != string(plugins.AppError) || !strings.Contains(job.Last.Error, why[n]) {
+			t.Errorf("%s: %s, %s; want app_error, %s", n, job.Reason, job.Last.Error, why[n])
 		}
 	}
 	for _, s := range h.Apps() {

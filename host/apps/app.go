@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/auricle-dev/auricle/host/config"
+	"github.com/auricle-dev/auricle/host/fetch"
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
@@ -36,6 +37,7 @@ type App struct {
 	held   []event.Capability // declared and granted
 	state  event.State        // fresh, unless asked for and granted; "" is fresh
 	slots  *notifySlots       // nil: notifications are not rate-limited
+	web    *fetch.Client      // nil: no web service is called
 	keeper Keeper             // of recordings; nil: nothing is recorded
 }
 
@@ -110,7 +112,13 @@ func (a *App) AudioLatest() bool {
 // Webhook returns what the app posts to, if it is a webhook, otherwise nil.
 func (a *App) Webhook() *config.Webhook { return a.config.Webhook }
 
-// Close closes the app's module: it waits for running invocations until ctx
+// Close closes the app's module and its connections: it waits for running invocations until ctx
 // ends, then ends them. Afterwards Invoke returns an error. Set.Close does it
 // for the apps of a Set.
-func (a *App) Close(ctx context.Context) error { return a.Module.Close(ctx) }
+func (a *App) Close(ctx context.Context) error {
+	err := a.Module.Close(ctx)
+	if a.web != nil {
+		a.web.Close()
+	}
+	return err
+}

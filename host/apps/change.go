@@ -50,6 +50,7 @@ func (s *Set) Plan(ctx context.Context, e *plugins.Engine, cs []config.App) (*Ch
 			c.Changed = append(c.Changed, a.Name)
 		}
 		a.KeepRecordings(s.keeper)
+		a.countCalls(s.calls)
 	}
 	for _, a := range now {
 		if !slices.ContainsFunc(next, func(n *App) bool { return n.Name == a.Name }) {
@@ -84,6 +85,7 @@ func discard(as, running []*App) {
 func (a *App) is(c config.App, wasm []byte) bool {
 	was := a.config
 	was.Pos, c.Pos = config.AppPos{}, config.AppPos{}
+	was.HTTP, c.HTTP = was.HTTP.WithoutPos(), c.HTTP.WithoutPos()
 	was.Module, c.Module = "", ""
 	was.SHA256, c.SHA256 = "", ""
 	return a.Module.SHA256() == sha256.Sum256(wasm) && reflect.DeepEqual(was, c)

@@ -28,6 +28,8 @@ type now struct{}
 
 func (now) Context() context.Context { return context.Background() }
 
+func (now) Charge(uint64) error { return nil }
+
 func (now) Answer(_ string, live func() ([]byte, error)) ([]byte, error) { return live() }
 
 // Answer answers a guest's request as an app that holds held would have it.

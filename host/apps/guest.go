@@ -41,6 +41,7 @@ type guest struct {
 	uid         string
 	payload     []byte
 	outputBytes int // bound of all effects together
+	lend        func() (back func())
 
 	effects  []effect
 	used     int  // bytes of effects
@@ -75,6 +76,11 @@ func (g *guest) add(k event.OutputKind, data json.RawMessage) error {
 // invocation.
 func (g *guest) call(c asker, b []byte) error {
 	r, body, bad := decodeRequest(b)
+	if bad == nil && r.Op == event.OpHTTP {
+		if err := c.Charge(httpFuel + uint64(len(body))*httpByteFuel); err != nil {
+			return err
+		}
+	}
 	told, err := c.Answer(hostModule+"."+importCall, func() ([]byte, error) {
 		if bad != nil {
 			return encodeResponse(refused(event.CodeBadRequest, "the request: %v", bad), nil)
@@ -102,6 +108,7 @@ func (g *guest) call(c asker, b []byte) error {
 // asker is a *plugins.Call, as far as requests need one.
 type asker interface {
 	Context() context.Context
+	Charge(fuel uint64) error
 	Answer(name string, live func() ([]byte, error)) ([]byte, error)
 }
 
@@ -149,10 +156,12 @@ func (g *guest) request(ctx context.Context, r event.Request, body []byte, now t
 	switch r.Op {
 	case event.OpNotify:
 		return g.allow(r.Text, now), nil, nil
+	case event.OpHTTP:
+		return g.fetch(ctx, r, body)
 	case "":
 		return refused(event.CodeBadRequest, `the request names no "op"`), nil, nil
 	}
-	return refused(event.CodeUnknownOp, "this host has no op %q (it has: %s)", printable(clip(r.Op, 80)), event.OpNotify), nil, nil
+	return refused(event.CodeUnknownOp, "this host has no op %q (it has: %s, %s)", printable(clip(r.Op, 80)), event.OpNotify, event.OpHTTP), nil, nil
 }
 
 // granted notes what a request that was answered ok is to do when the invocation

@@ -28,6 +28,11 @@ type Event struct {
 	// State is that of the session, from one of its events to the next, with an
 	// app whose App.State is session. Nil is fresh.
 	State *SessionState
+
+	// Lend, where it is not nil, is called when the invocation begins to wait for
+	// a web service, and what it returned when it goes on: others may run in its
+	// place meanwhile. Both are called on Invoke's goroutine.
+	Lend func() (back func())
 }
 
 // Invocation is what became of one call of one app.
@@ -120,8 +125,8 @@ func (a *App) handle(ctx context.Context, ev Event, restarted bool, tape *plugin
 		UID: ev.UID, Session: ev.Session, Conversation: ev.Conversation,
 		At: time.Now(), FuelLimit: limits.Fuel, Restarted: restarted,
 	}
-	g := &guest{app: a, moment: handling, uid: ev.UID, payload: ev.Payload, outputBytes: maxOutputBytes}
-	if ev.Kind == event.KindConversation {
+	g := &guest{app: a, moment: handling, uid: ev.UID, payload: ev.Payload, outputBytes: maxOutputBytes, lend: ev.Lend}
+	if ev.Kind == event.KindConversation || ev.Kind == event.KindTool {
 		g.outputBytes = maxConversationOutputBytes
 	}
 	res, err := ev.State.run(ctx, a.Module, plugins.Invocation{

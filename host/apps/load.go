@@ -231,6 +231,7 @@ func (l *loading) app(ctx context.Context, wasm []byte) *App {
 		return a
 	}
 	l.grant(a)
+	l.http(a)
 	l.state(a)
 	l.settings(a)
 	return a

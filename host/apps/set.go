@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"sync"
+
+	"github.com/auricle-dev/auricle/host/fetch"
 )
 
 // Set is the installed apps, in the configuration's order. It owns their
@@ -13,7 +15,8 @@ type Set struct {
 	mu   sync.RWMutex // guards apps; the slice itself is never changed
 	apps []*App
 
-	keeper Keeper // of recordings; nil: nothing is recorded
+	keeper Keeper         // of recordings; nil: nothing is recorded
+	calls  *fetch.Metrics // of web services; nil: they are not counted
 }
 
 // KeepRecordings has the apps' invocations recorded, also those of apps that a
@@ -23,6 +26,15 @@ func (s *Set) KeepRecordings(k Keeper) {
 	s.keeper = k
 	for _, a := range s.now() {
 		a.KeepRecordings(k)
+	}
+}
+
+// CountCalls has the apps' calls of web services counted by m, also those of
+// apps that a Change brings. It must be called before the first Invoke.
+func (s *Set) CountCalls(m *fetch.Metrics) {
+	s.calls = m
+	for _, a := range s.now() {
+		a.countCalls(m)
 	}
 }
 

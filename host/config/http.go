@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,16 @@ type AppHTTP struct {
 	Headers          []AppHTTPHeader // put into requests by the host, in the file's order
 	Sign             AppHTTPSign
 	Pos              AppHTTPPos
+}
+
+// WithoutPos returns h without what says where it stands in the file.
+func (h AppHTTP) WithoutPos() AppHTTP {
+	h.Pos = AppHTTPPos{}
+	h.Headers = slices.Clone(h.Headers)
+	for i := range h.Headers {
+		h.Headers[i].Pos = Pos{}
+	}
+	return h
 }
 
 // AppHTTPHeader is a header that the host puts into an app's requests, which

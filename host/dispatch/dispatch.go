@@ -39,11 +39,12 @@
 //
 // Concurrency: every method may be called concurrently. Transcript, Audio,
 // EndAudio, Complete and Close take short locks only and never wait for an
-// app. Deliver, Gap and Complete's answer are called with no lock held.
+// app. An invocation that waits for a web service lends its worker to others,
+// but not its place in its app's bulkhead. Deliver, Gap and Complete's answer are called with no lock held.
 // Goroutines are the pool's; Drain waits for all of them.
 //
 // Lock order: Dispatcher.mu or Session.mu, then mailbox.mu, then audio.Buffer's, then lane.mu, then tally.mu,
-// stats.mu. None is held during an invocation or a callback.
+// stats.mu, places.mu. None is held during an invocation or a callback.
 //
 // It may import host/apps, host/audio and plugins. It neither stores
 // conversations nor speaks to clients, and it does not sandbox: apps.App does.
@@ -97,6 +98,7 @@ type Dispatcher struct {
 	log     hclog.Logger
 	options Options
 	pool    pond.Pool
+	places  places // Workers of them
 	metrics *metrics
 
 	ctx    context.Context // of every invocation
@@ -105,7 +107,7 @@ type Dispatcher struct {
 	work     tally       // scheduled mailboxes, and items in them that are due
 	draining atomic.Bool // no more realtime work is taken
 
-	running, peak atomic.Int64 // invocations on a worker, now and at most
+	running, peak atomic.Int64 // invocations on a worker, now and at most; who waits for a web service is on none
 
 	drainOnce sync.Once
 	drained   chan struct{}
@@ -186,9 +188,11 @@ func open(o Options, es []entry) (*Dispatcher, error) {
 	}
 	d.lanes.Store(new([]*lane))
 	d.ctx, d.cancel = context.WithCancel(context.Background())
-	// The parent's queue has no bound of its own: it holds at most PerApp tasks
-	// of each subpool, and what a subpool has accepted must not be refused there.
-	d.pool = pond.NewPool(o.Workers)
+	// The parent has no bound of its own: it holds at most PerApp tasks of each
+	// subpool, and what a subpool has accepted must not be refused there. How many
+	// of them run at once is for places to say.
+	d.pool = pond.NewPool(0)
+	d.places.free = o.Workers
 	d.replace(es, nil)
 	if o.Registerer != nil {
 		if err := d.metrics.register(o.Registerer, d); err != nil {
@@ -197,6 +201,23 @@ func open(o Options, es []entry) (*Dispatcher, error) {
 		}
 	}
 	return d, nil
+}
+
+// runs counts n more invocations on a worker.
+func (d *Dispatcher) runs(n int64) {
+	now := d.running.Add(n)
+	for peak := d.peak.Load(); now > peak && !d.peak.CompareAndSwap(peak, now); peak = d.peak.Load() {
+	}
+}
+
+// lend is apps.Event.Lend.
+func (d *Dispatcher) lend() (back func()) {
+	d.runs(-1)
+	d.places.give()
+	return func() {
+		d.places.retake()
+		d.runs(1)
+	}
 }
 
 // Room is what an app has room for.

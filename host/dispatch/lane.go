@@ -82,11 +82,10 @@ func (l *lane) pump() {
 // run is a pool task: one event of m's.
 func (l *lane) run(m *mailbox) {
 	defer l.d.work.leave()
+	l.d.places.take()
 	l.waiting.Add(-1)
 	l.running.Add(1)
-	n := l.d.running.Add(1)
-	for peak := l.d.peak.Load(); n > peak && !l.d.peak.CompareAndSwap(peak, n); peak = l.d.peak.Load() {
-	}
+	l.d.runs(1)
 	l.protect("running an event", func() {
 		w, ok, gaps := m.take()
 		m.tell(gaps)
@@ -94,8 +93,9 @@ func (l *lane) run(m *mailbox) {
 			l.handle(&w)
 		}
 	})
-	l.d.running.Add(-1)
+	l.d.runs(-1)
 	l.running.Add(-1)
+	l.d.places.give()
 	m.finish()
 	l.pump()
 }
@@ -174,7 +174,7 @@ func (l *lane) invoke(t *tenant, w *work) (inv apps.Invocation, err error) {
 		w.m.state, w.m.tenant = w.m.state.Renew(), t
 	}
 	s := w.m.session
-	ev := apps.Event{Kind: w.kind, UID: s.o.UID, Session: s.o.ID, Conversation: w.conversation, State: &w.m.state}
+	ev := apps.Event{Kind: w.kind, UID: s.o.UID, Session: s.o.ID, Conversation: w.conversation, State: &w.m.state, Lend: l.d.lend}
 	if ev.Payload, err = w.payload(); err != nil {
 		return inv, err
 	}

@@ -312,17 +312,6 @@ func (c *Client) why(ctx, call context.Context, limit time.Duration, err error) 
 // errNotPublic is in the error of a dial that the guard refuses.
 var errNotPublic = errors.New("the address is not public")
 
-// Granted reports whether every pattern of config is covered by one of those
-// that a manifest names; the first that is not is returned by its place.
-func Granted(config, wants []reach.Host) (uncovered []int) {
-	for i, h := range config {
-		if !h.Any(wants) {
-			uncovered = append(uncovered, i)
-		}
-	}
-	return uncovered
-}
-
 // prefixes parts the operator's ranges by family.
 func prefixes(ps []netip.Prefix) (v4, v6 []netip.Prefix) {
 	for _, p := range ps {
