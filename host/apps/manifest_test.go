@@ -17,6 +17,7 @@ var goodManifests = []string{
 	`{"name":"a.b-c_9","version":"1","events":{"audio":{"every_ms":10000}},"homepage":"https://example.org/x","author":"A. Uthor","description":"Does\nthings."}`,
 	`{"name":"a","version":"1","events":{"conversation":{}},"state":"fresh","limits":{"fuel":1000000000,"wall_ms":5000,"memory_bytes":268435456}}`,
 	`{"name":"a","version":"1","events":{"conversation":{}},"settings":true}`,
+	`{"name":"a","version":"1","events":{"audio":{"latest":true}},"capabilities":[{"name":"http","reason":"x","hosts":["*"]}]}`,
 	`{"name":"a","version":"1","events":{"conversation":{}},"settings":{"$defs":{"w":{"type":"string"}},"properties":{"a":{"$ref":"#/$defs/w"}}}}`,
 }
 
@@ -46,6 +47,8 @@ var badManifests = []struct{ name, manifest, want string }{
 	{"capability twice", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"notify","reason":"x"},{"name":"notify","reason":"x"}]}`, "notify is there twice"},
 	{"capability without its event", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"audio","reason":"x"}]}`, "events does not name it"},
 	{"no reason", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"notify","reason":""}]}`, "reason is missing"},
+	{"every host, and others", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"http","reason":"x","hosts":["*","a.example.com"]}]}`, `capabilities[0]: hosts has "*", which is every host, and others`},
+	{"every host without encryption", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"http","reason":"x","hosts":["http://*"]}]}`, "ASCII letters"},
 	{"state", `{"name":"a","version":"1","events":{"transcript":{}},"state":"forever"}`, `state "forever" is unknown`},
 	{"fuel", `{"name":"a","version":"1","events":{"transcript":{}},"limits":{"fuel":1000000001}}`, "limits.fuel"},
 	{"negative fuel", `{"name":"a","version":"1","events":{"transcript":{}},"limits":{"fuel":-1}}`, "want a whole number from 0"},

@@ -40,11 +40,53 @@ func TestWebhookFollowsFromItsBlock(t *testing.T) {
 		t.Errorf("shown as %s; its query may hold a secret", got)
 	}
 
+	// It may call its hosts and no others, and has the time that they have.
+	var hosts []string
+	for _, h := range a.HTTP.Hosts {
+		hosts = append(hosts, h.String())
+	}
+	if want := []string{"journal.example.com", "journal.example.com:8443", "audio.example.com"}; !slices.Equal(hosts, want) {
+		t.Errorf("hosts %v, want %v", hosts, want)
+	}
+	if l := a.Limits; l.Wall != 3500*time.Millisecond || l.ConversationWall != 61*time.Second || a.HTTP.Timeout != time.Minute {
+		t.Errorf("limits %+v, a call %v", l, a.HTTP.Timeout)
+	}
+
 	b := c.Apps[1]
 	if want := []event.Capability{event.CapTranscript, event.CapHTTP, event.CapNotify}; !slices.Equal(b.Grant, want) {
 		t.Errorf("granted %v, want %v", b.Grant, want)
 	}
 	if b.Webhook.Transcript.Timeout != 5*time.Second || b.Webhook.AudioEvery != 4*time.Second || b.Webhook.Conversation.Timeout != 10*time.Second {
 		t.Errorf("defaults %+v", b.Webhook)
+	}
+}
+
+// Without encryption a webhook is called only inside: at an address that the app
+// may reach, or a name that means nothing outside.
+func TestWebhookWithoutEncryptionIsInside(t *testing.T) {
+	for _, c := range []struct {
+		host string
+		good bool
+	}{
+		{"10.1.2.3:8000", true},
+		{"[fd00::1]", true},
+		{"[::ffff:10.1.2.3]", true}, // 10.1.2.3 in other clothes
+		{"hooks", true},             // as containers are called
+		{"localhost:3000", true},
+		{"hooks.internal", true},
+		{"HOOKS.LOCAL", true},
+		{"192.168.1.1", false}, // not among the networks
+		{"8.8.8.8", false},
+		{"hooks.example.com", false},
+		{"internal.example.com", false},
+		{"hooks.notinternal", false},
+	} {
+		_, ps := load("app \"a\" {\n  webhook { conversation = \"http://" + c.host + "/hook\" }\n  http { private = [\"10.0.0.0/8\", \"fd00::/8\"] }\n}\n")
+		if ps.HasFault() == c.good {
+			t.Errorf("%s: problems %v, want it good: %v", c.host, ps, c.good)
+		}
+	}
+	if _, ps := load("app \"a\" {\n  webhook { conversation = \"http://localhost/hook\" }\n}\n"); !ps.HasFault() {
+		t.Error("http://localhost is taken though nothing inside is granted")
 	}
 }
