@@ -17,7 +17,8 @@ FUZZ := host/origins:FuzzCheck:20000 host/api:FuzzLoopbackOnly:2000 sdk/wire:Fuz
 	host/apps:FuzzManifest:4000 host/apps:FuzzRecording:4000 host/audio:FuzzBuffer:2000 \
 	plugins:FuzzLoad:2000 plugins:FuzzEngine:100 plugins/internal/meter:FuzzRewrite:600 \
 	plugins/internal/meter:FuzzGenerated:500 sdk/event:FuzzAudio:50000 cmd/auricle/wav:FuzzOpen:5000 \
-	host/store/internal/blocks:FuzzBlock:1000 host/api:FuzzUserChoice:4000 host/auth:FuzzToken:5000 host/bridge/app:FuzzAnswer:5000
+	host/store/internal/blocks:FuzzBlock:1000 host/api:FuzzUserChoice:4000 host/auth:FuzzToken:5000 \
+	host/reach:FuzzGrant:50000 host/bridge/app:FuzzAnswer:5000
 
 .PHONY: run serve build host bridge apps test lint fuzz vuln bench-engines kernels clean
 

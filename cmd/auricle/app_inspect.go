@@ -101,6 +101,9 @@ func printInspection(w io.Writer, in *inspection) error {
 			text += " (optional)"
 		}
 		out.printf("  %-14s %s\n", printable(string(c.Name)), text)
+		for _, h := range c.Hosts {
+			out.printf("  %-14s calls %s\n", "", printable(h))
+		}
 	}
 
 	out.printf("\nImports\n")
@@ -138,6 +141,9 @@ func suggestedLimits(l *event.Limits) string {
 	if l.WallMillis > 0 {
 		parts = append(parts, fmt.Sprintf("%d ms", l.WallMillis))
 	}
+	if l.ConversationWallMillis > 0 {
+		parts = append(parts, fmt.Sprintf("%d ms for a conversation", l.ConversationWallMillis))
+	}
 	if l.MemoryBytes > 0 {
 		parts = append(parts, megabytes(l.MemoryBytes)+" of memory")
 	}
@@ -165,6 +171,16 @@ func appBlock(in *inspection) string {
 		fmt.Fprintf(&b, "    %s, # %s\n", hclString(string(c.Name)), reason)
 	}
 	b.WriteString("  ]\n")
+	for _, c := range in.Wants {
+		if len(c.Hosts) == 0 {
+			continue
+		}
+		b.WriteString("  http {\n    hosts = [\n")
+		for _, h := range c.Hosts {
+			fmt.Fprintf(&b, "      %s,\n", hclString(h))
+		}
+		b.WriteString("    ]\n  }\n")
+	}
 	if names := settingNames(m.Settings); len(names) > 0 {
 		b.WriteString("  settings = {\n")
 		for _, name := range names {

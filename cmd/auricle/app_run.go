@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
 	"slices"
@@ -15,8 +17,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/auricle-dev/auricle/host/apps"
+	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/plugins"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
@@ -39,6 +43,11 @@ JSON object a line ("-" reads standard input):
 An app that asks for state "session" keeps its memory for each session that the
 events name ("session" and "uid" in a payload); all are one when they name none.
 
+Web services are called with -http only, those that the manifest names; without
+it the app is told not_granted. -http-private lets it reach addresses that are
+not public, such as a service of your own on 127.0.0.0/8, and -http-header has
+a header put in as a host would: its value is an environment variable's.
+
 It exits 0 when every outcome is ok, and 3 when any is not.
 
 With -replay, it runs one invocation of a host again, from a recording that
@@ -55,12 +64,18 @@ type appRunOptions struct {
 	conversation, wav, eventsFile string
 	replay                        string
 	json                          bool
+	http                          bool
+	httpPrivate, httpHeaders      []string
 }
 
 // check returns what is wrong with the combination of flags.
 func (o *appRunOptions) check() error {
 	recorded := o.conversation != "" || o.wav != ""
 	switch {
+	case !o.http && len(o.httpPrivate)+len(o.httpHeaders) > 0:
+		return usagef("-http-private and -http-header have no effect without -http")
+	case o.http && o.replay != "":
+		return usagef("-replay goes without -http: it has the services' answers itself")
 	case o.replay != "" && (recorded || o.eventsFile != "" || o.settings != ""):
 		return usagef("-replay goes without -conversation, -wav, -events and -settings: it has the event and the settings itself")
 	case recorded && o.eventsFile != "":
@@ -80,6 +95,7 @@ func newAppRunCommand() *cobra.Command {
 		Example: `  auricle app run -conversation examples/conversations/budget-meeting build/apps/minutes.wasm
   auricle app run -wav talk.wav build/apps/loudness.wasm
   auricle app run -json -settings settings.json -events events.jsonl keywords.wasm
+  auricle app run -http -http-private 127.0.0.0/8 -events events.jsonl lookup.wasm
   auricle replays get i_01k8… > failure.json
   auricle app run -replay failure.json keywords.wasm`,
 		Args: cobra.ExactArgs(1),
@@ -100,6 +116,9 @@ func newAppRunCommand() *cobra.Command {
 	f.StringVar(&o.eventsFile, "events", "", "the events `FILE` to play; \"-\" is standard input")
 	f.StringVar(&o.replay, "replay", "", "the recorded invocation to run again: a `FILE`; \"-\" is standard input")
 	f.StringVar(&o.settings, "settings", "", "the app's settings: a JSON `FILE`")
+	f.BoolVar(&o.http, "http", false, "let the app call the web services that its manifest names")
+	f.StringSliceVar(&o.httpPrivate, "http-private", nil, "addresses that are not public and may be reached: `CIDR`s")
+	f.StringSliceVar(&o.httpHeaders, "http-header", nil, "a header put into requests, its value from a variable: `NAME=VARIABLE`")
 	f.BoolVar(&o.json, "json", false, "print the results as JSON, one object a line")
 	return cmd
 }
@@ -109,6 +128,10 @@ func runAppRun(ctx context.Context, o appRunOptions, stdin io.Reader, stdout io.
 	defer stop()
 
 	settings, err := readSettings(o.settings)
+	if err != nil {
+		return err
+	}
+	web, err := o.web(os.Getenv)
 	if err != nil {
 		return err
 	}
@@ -136,6 +159,9 @@ func runAppRun(ctx context.Context, o appRunOptions, stdin io.Reader, stdout io.
 			return err
 		}
 		defer func() { err = errors.Join(err, app.Close(context.WithoutCancel(ctx))) }()
+		if o.http {
+			app.CallWeb(web)
+		}
 
 		var events iter.Seq2[appEvent, error]
 		switch {
@@ -152,6 +178,31 @@ func runAppRun(ctx context.Context, o appRunOptions, stdin io.Reader, stdout io.
 		}
 		return invokeAll(ctx, app, events, show)
 	})
+}
+
+// web returns how the app may call web services, by the flags.
+func (o *appRunOptions) web(getenv func(string) string) (config.AppHTTP, error) {
+	var c config.AppHTTP
+	for _, text := range o.httpPrivate {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return c, usagef("-http-private: %q is no range of addresses; write one such as 127.0.0.0/8", text)
+		}
+		c.Private = append(c.Private, p.Masked())
+	}
+	for _, text := range o.httpHeaders {
+		name, variable, ok := strings.Cut(text, "=")
+		name = http.CanonicalHeaderKey(name)
+		if !ok || !httpguts.ValidHeaderFieldName(name) || config.ReservedHeader(name) {
+			return c, usagef("-http-header: want a header's name, = and an environment variable's, such as Authorization=API_KEY")
+		}
+		value := getenv(variable)
+		if value == "" || !httpguts.ValidHeaderFieldValue(value) {
+			return c, usagef("-http-header: the environment variable %s is not set, or holds what no header may", variable)
+		}
+		c.Headers = append(c.Headers, config.AppHTTPHeader{Name: name, Value: config.NewSecret(value)})
+	}
+	return c, nil
 }
 
 // runPrinter shows a run as it goes.

@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 		}
 		vars[name] = strings.TrimSpace(string(out))
 	}
-	vars["APPS"] = buildApps(t, repo, "examples/apps/keywords", "examples/apps/minutes", "examples/apps/runaway", "sdk/testdata/guests/dice")
+	vars["APPS"] = buildApps(t, repo, "examples/apps/keywords", "examples/apps/minutes", "examples/apps/runaway", "sdk/testdata/guests/dice", "sdk/testdata/guests/lookup")
 	vars["RECORDINGS"] = recordDice(t, filepath.Join(vars["APPS"], "dice.wasm"), filepath.Join(vars["XDG_CACHE_HOME"], "auricle", "compiled"))
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),

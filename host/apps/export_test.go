@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
@@ -82,3 +83,8 @@ const (
 	MaxErrorBytes  = maxErrorBytes
 	NotifyEvery    = notifyEvery
 )
+
+// Limited is an app of which only the limits matter.
+func Limited(m event.Manifest, l config.AppLimits) *App {
+	return &App{Manifest: m, config: config.App{Limits: l}}
+}

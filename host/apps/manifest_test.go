@@ -18,6 +18,7 @@ var goodManifests = []string{
 	`{"name":"a","version":"1","events":{"conversation":{}},"state":"fresh","limits":{"fuel":1000000000,"wall_ms":5000,"memory_bytes":268435456}}`,
 	`{"name":"a","version":"1","events":{"conversation":{}},"settings":true}`,
 	`{"name":"a","version":"1","events":{"audio":{"latest":true}},"capabilities":[{"name":"http","reason":"x","hosts":["*"]}]}`,
+	`{"name":"a","version":"1","events":{"conversation":{}},"limits":{"conversation_wall_ms":30000},"capabilities":[{"name":"http","reason":"x","hosts":["api.example.com","*.example.org:8443","http://10.0.0.5:8080"]}]}`,
 	`{"name":"a","version":"1","events":{"conversation":{}},"settings":{"$defs":{"w":{"type":"string"}},"properties":{"a":{"$ref":"#/$defs/w"}}}}`,
 }
 
@@ -52,6 +53,10 @@ var badManifests = []struct{ name, manifest, want string }{
 	{"state", `{"name":"a","version":"1","events":{"transcript":{}},"state":"forever"}`, `state "forever" is unknown`},
 	{"fuel", `{"name":"a","version":"1","events":{"transcript":{}},"limits":{"fuel":1000000001}}`, "limits.fuel"},
 	{"negative fuel", `{"name":"a","version":"1","events":{"transcript":{}},"limits":{"fuel":-1}}`, "want a whole number from 0"},
+	{"http without hosts", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"http","reason":"x"}]}`, "capabilities[0]: hosts is missing"},
+	{"hosts of another", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"notify","reason":"x","hosts":["a.example.com"]}]}`, "hosts belong to http"},
+	{"a host twice", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"http","reason":"x","hosts":["a.example.com","A.example.com:443"]}]}`, "hosts[1]: a.example.com is there twice"},
+	{"conversation's wall", `{"name":"a","version":"1","events":{"transcript":{}},"limits":{"conversation_wall_ms":30001}}`, "limits.conversation_wall_ms is 30001, an app may suggest 0 to 30000"},
 	{"wall", `{"name":"a","version":"1","events":{"transcript":{}},"limits":{"wall_ms":-1}}`, "limits.wall_ms"},
 	{"memory", `{"name":"a","version":"1","events":{"transcript":{}},"limits":{"memory_bytes":5000000000}}`, "limits.memory_bytes"},
 	{"no schema", `{"name":"a","version":"1","events":{"transcript":{}},"settings":{"type":"thing"}}`, "settings is no JSON Schema"},

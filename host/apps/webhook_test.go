@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/bridge"
 	"github.com/auricle-dev/auricle/host/config"
 	"github.com/auricle-dev/auricle/sdk/event"
@@ -14,7 +15,7 @@ import (
 // A module that asks for any host is granted those that the operator names, and
 // is refused where none is named.
 func TestAnyHostIsTheOperatorsToName(t *testing.T) {
-	wasm := guestFile(t, "counter", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"http","reason":"to post","hosts":["*"]}]}`)
+	wasm := guestFile(t, "script", `{"name":"a","version":"1","events":{"transcript":{}},"capabilities":[{"name":"http","reason":"to post","hosts":["*"]}]}`)
 	c := app(t, "hooks", wasm, event.CapTranscript, event.CapHTTP)
 	got := strings.Join(problemsOf(t, c), "\n")
 	if want := `app "hooks": it asks to call the web hosts that you name, and none is named; write http { hosts = ["api.example.com"] }`; !strings.Contains(got, want) {
@@ -41,14 +42,11 @@ func TestAWebhookNeedsTheBridge(t *testing.T) {
 	if len(ps) > 0 {
 		t.Fatal(ps)
 	}
-	got := strings.Join(problemsOf(t, c.Apps[0]), "\n")
 	if err := bridge.Module(new(bytes.Buffer)); !errors.Is(err, bridge.ErrNotBuilt) {
-		if got != "" {
-			t.Errorf("problems %s, want none: the bridge is built in", got)
-		}
-		return
+		t.Skip("the bridge is built in")
 	}
-	if want := `config.hcl:2:28: app "journal": this auricle was built without the webhook bridge; build it with make, or take a release`; got != want {
-		t.Errorf("problems %q, want %q", got, want)
+	_, problems := apps.Load(t.Context(), theEngine(t), c.Apps)
+	if want := `config.hcl:2:28: app "journal": this auricle was built without the webhook bridge; build it with make, or take a release`; problems.String() != want {
+		t.Errorf("problems %q, want %q", problems, want)
 	}
 }

@@ -62,23 +62,36 @@ type AppHTTPPos struct {
 }
 
 // Secret is text that is shown to nobody: it prints, in every way of package
-// fmt and as JSON, as "(secret)". The zero value is none.
-type Secret struct{ text string }
+// fmt and as JSON, as "(secret)". The zero value is none. Compare Secrets by
+// reflect.DeepEqual.
+type Secret struct {
+	text *string // a pointer, for fmt calls no method of what is in an unexported field
+}
 
 // NewSecret returns text as a Secret.
-func NewSecret(text string) Secret { return Secret{text} }
+func NewSecret(text string) Secret {
+	if text == "" {
+		return Secret{}
+	}
+	return Secret{&text}
+}
 
 const hidden = "(secret)"
 
 // Reveal returns the text, for the one place where it is used.
-func (s Secret) Reveal() string { return s.text }
+func (s Secret) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
 
 // IsZero reports whether there is none.
-func (s Secret) IsZero() bool { return s.text == "" }
+func (s Secret) IsZero() bool { return s.text == nil }
 
 // String returns "(secret)", or "" where there is none.
 func (s Secret) String() string {
-	if s.text == "" {
+	if s.IsZero() {
 		return ""
 	}
 	return hidden

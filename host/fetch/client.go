@@ -161,6 +161,11 @@ func (c *Client) do(ctx context.Context, r event.HTTPRequest, body []byte) (even
 	}
 	defer resp.Body.Close() // what was not read of it closes the connection
 	answer, err := c.read(resp)
+	if err == nil {
+		// A service that sees the connection go may end its answer in a hurry, and
+		// that may still be read as a whole one.
+		err = call.Err()
+	}
 	if err != nil {
 		return none, nil, c.why(ctx, call, limit, err)
 	}
@@ -297,7 +302,7 @@ func (c *Client) why(ctx, call context.Context, limit time.Duration, err error) 
 	if t, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return refuse(event.CodeConnectFailed, "the service's certificate is not good: %v", t.Err)
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
 		return refuse(event.CodeConnectFailed, "the service does not speak TLS")
 	}
 	if o, ok := errors.AsType[*net.OpError](err); ok && o.Op == "dial" {

@@ -1,6 +1,7 @@
 package apptest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -195,21 +196,29 @@ func (v *invocation) Call(request []byte) []byte {
 	v.enter()
 	defer v.mu.Unlock()
 	resp := event.Response{OK: true}
-	if code, message := v.effect(request); code != "" {
-		resp = event.Response{Error: &event.ResponseError{Code: code, Message: message}}
+	var body []byte
+	var r event.Request
+	dec := json.NewDecoder(bytes.NewReader(request))
+	code, message := event.CodeBadRequest, ""
+	if err := dec.Decode(&r); err != nil {
+		message = err.Error()
+	} else if r.Op == event.OpHTTP && r.HTTP != nil {
+		resp.HTTP, body, code, message = v.fetch(r.HTTP, request[dec.InputOffset():])
+	} else {
+		code, message = v.effect(r)
 	}
+	if code != "" {
+		resp, body = event.Response{Error: &event.ResponseError{Code: code, Message: message}}, nil
+	}
+	resp.Bytes = len(body)
 	b, err := json.Marshal(resp)
 	if err != nil {
 		v.end("answering a request: %v", err)
 	}
-	return b
+	return append(b, body...)
 }
 
-func (v *invocation) effect(request []byte) (code, message string) {
-	var r event.Request
-	if err := json.Unmarshal(request, &r); err != nil {
-		return event.CodeBadRequest, err.Error()
-	}
+func (v *invocation) effect(r event.Request) (code, message string) {
 	if r.Op != event.OpNotify {
 		return event.CodeUnknownOp, fmt.Sprintf("no such op: %q", r.Op)
 	}

@@ -82,8 +82,8 @@ func Each(t *testing.T, app sdk.App, dir string, test func(t *testing.T, run Run
 // requires; "go get -tool github.com/auricle-dev/auricle/cmd/auricle" lets it.
 func RunModule(t testing.TB, path string, o Options, events ...Event) *Report {
 	t.Helper()
-	if len(o.Ungranted) > 0 || o.RecentlyNotified {
-		t.Fatal("apptest.RunModule: Options.Ungranted and RecentlyNotified work in-process only; use Run")
+	if len(o.Ungranted) > 0 || o.RecentlyNotified || o.Web != nil {
+		t.Fatal("apptest.RunModule: Options.Ungranted, RecentlyNotified and Web work in-process only; use Run")
 	}
 	settings, err := o.settings()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auricle-dev/auricle/sdk"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
@@ -27,6 +28,13 @@ type Options struct {
 	// test events follow each other faster than they do in life. In-process
 	// only.
 	RecentlyNotified bool
+
+	// Web answers what the app fetches, in the place of the web: the error is an
+	// *sdk.Error such as sdk.ErrTimeout, or any other for ErrConnectFailed. Hosts
+	// that the app does not want are refused before. Without it a fetch fails the
+	// test. In-process only; for a module, run "auricle app run -http" against a
+	// service of the test's own.
+	Web func(sdk.FetchRequest) (*sdk.FetchResponse, error)
 
 	// Timeout bounds a handler in-process (0 means 10 s), and the whole
 	// command for a module (0 means 5 min: the command may have to be built).
