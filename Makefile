@@ -60,7 +60,7 @@ FORCE:
 # It slows compiling modules down tenfold, so what has no concurrency of its own
 # runs without it: the rewriter, the command's scripts, measuring, and large modules.
 RACE   := $(if $(shell command -v $$(go env CC) 2>/dev/null),-race)
-SERIAL := ./plugins/internal/meter ./cmd/auricle ./cmd/auricle/engine/... ./cmd/auricle/durability ./cmd/auricle/streams
+SERIAL := ./plugins/internal/meter ./cmd/auricle ./cmd/auricle/engine/... ./cmd/auricle/durability ./cmd/auricle/streams ./cmd/auricle/webhooks
 
 # The apps' tests run their modules under the command that was just built.
 test: export AURICLE := $(CURDIR)/build/auricle

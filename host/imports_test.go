@@ -15,6 +15,9 @@ const module = "github.com/auricle-dev/auricle/"
 // mayImport says, for each top-level folder or package of ours, what else of
 // ours it may import. The longest matching prefix counts.
 var mayImport = map[string][]string{
+	"cmd/auricle/webhooks/guest": {"cmd/auricle/webhooks/work", "sdk"}, // a module
+	"cmd/auricle/webhooks/work":  {"sdk/event"},
+
 	"cmd":                 {"cmd", "host", "plugins", "sdk/client", "sdk/event", "sdk/wire"},
 	"host":                {"host", "plugins", "sdk/event", "sdk/space", "sdk/wire"},
 	"host/api":            {"host/apps", "host/auth", "host/cluster", "host/config", "host/dispatch", "host/jobs", "host/origins", "host/replays", "host/store", "host/tools", "host/users", "plugins", "sdk/event", "sdk/space"},

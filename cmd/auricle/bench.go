@@ -22,7 +22,7 @@ different runs or machines.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchSeedCommand(), newBenchEngineCommand(), newBenchCrashCommand(), newBenchCompletionsCommand(), newBenchClusterCommand(), newBenchStreamsCommand(), newBenchStartCommand())
+	cmd.AddCommand(newBenchSeedCommand(), newBenchEngineCommand(), newBenchCrashCommand(), newBenchCompletionsCommand(), newBenchClusterCommand(), newBenchStreamsCommand(), newBenchWebhookCommand(), newBenchStartCommand())
 	return cmd
 }
 

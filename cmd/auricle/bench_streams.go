@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,41 +16,6 @@ import (
 
 	"github.com/auricle-dev/auricle/cmd/auricle/streams"
 )
-
-// streamsCommand makes the process a part of "auricle bench streams". It is not
-// for people, so it is no subcommand.
-const streamsCommand = "bench-streams-part"
-
-// streamsPart is the part of the bench that args name. A part ends when its
-// standard input does.
-func streamsPart(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if len(args) > 0 && args[0] != streams.PartHost {
-		signal.Ignore(os.Interrupt) // a terminal sends it to all: the bench's own process sees to the parts
-	}
-	var err error
-	switch {
-	case slices.Equal(args, []string{streams.PartFloor}):
-		err = streams.Floor(stdin, stdout)
-	case slices.Equal(args, []string{streams.PartLoad}):
-		err = streams.Generate(ctx, stdin, stdout)
-	case len(args) == 2 && args[0] == streams.PartHost:
-		go func() { // ends with standard input, at the latest with the process
-			defer cancel()
-			_, _ = io.Copy(io.Discard, stdin) // that it ends is all that matters
-		}()
-		defer streams.ProfileOnSignal(args[1])()
-		return run(ctx, []string{"serve", "-config", args[1]}, nil, stdout, stderr)
-	default:
-		err = fmt.Errorf("there is no part %q", args)
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitFault
-	}
-	return exitOK
-}
 
 func newBenchStreamsCommand() *cobra.Command {
 	var (
@@ -99,7 +63,7 @@ a descriptor for each stream. All of it takes about a quarter of an hour.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, os.RemoveAll(o.Dir)) }()
-			o.Command, o.Progress = []string{exe, streamsCommand}, cmd.ErrOrStderr()
+			o.Command, o.Progress = []string{exe, benchPartCommand}, cmd.ErrOrStderr()
 			report, err := streams.Run(ctx, o)
 			if ctx.Err() != nil {
 				return errors.New("interrupted; nothing is reported")

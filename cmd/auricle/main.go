@@ -26,8 +26,8 @@ func main() {
 	if exe, err := os.Executable(); err == nil {
 		compiler = []string{exe, compileCommand}
 	}
-	if len(os.Args) > 1 && os.Args[1] == streamsCommand {
-		os.Exit(streamsPart(context.Background(), os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	if len(os.Args) > 1 && os.Args[1] == benchPartCommand {
+		os.Exit(benchPart(context.Background(), os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

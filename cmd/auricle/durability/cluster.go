@@ -16,6 +16,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/auricle-dev/auricle/cmd/auricle/child"
 	"github.com/auricle-dev/auricle/cmd/auricle/figures"
 )
 
@@ -102,7 +103,7 @@ func Cluster(ctx context.Context, o ClusterOptions) (_ ClusterReport, err error)
 		if err := os.Mkdir(home, 0o700); err != nil {
 			return r, err
 		}
-		address, err := freeAddress()
+		address, err := child.FreeAddress()
 		if err != nil {
 			return r, err
 		}
@@ -218,7 +219,7 @@ func startNATS(dir string) (servers []*server.Server, urls []string, err error) 
 	var routes []string
 	var ports []int
 	for range clusterHosts {
-		address, err := freeAddress()
+		address, err := child.FreeAddress()
 		if err != nil {
 			return nil, nil, err
 		}

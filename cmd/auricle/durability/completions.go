@@ -13,6 +13,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/auricle-dev/auricle/cmd/auricle/child"
 	"github.com/auricle-dev/auricle/cmd/auricle/figures"
 	"github.com/auricle-dev/auricle/sdk/event"
 )
@@ -77,7 +78,7 @@ func Completions(ctx context.Context, o CompletionsOptions) (_ CompletionsReport
 		return r, err
 	}
 
-	address, err := freeAddress()
+	address, err := child.FreeAddress()
 	if err != nil {
 		return r, err
 	}

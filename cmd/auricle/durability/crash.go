@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/auricle-dev/auricle/cmd/auricle/child"
 	"github.com/auricle-dev/auricle/cmd/auricle/figures"
 )
 
@@ -69,7 +70,7 @@ func Crash(ctx context.Context, o CrashOptions) (_ CrashReport, err error) {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, disk.close()) }()
-	address, err := freeAddress()
+	address, err := child.FreeAddress()
 	if err != nil {
 		return r, err
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,15 +17,6 @@ import (
 
 // startTimeout bounds how long a host may take until it serves.
 const startTimeout = 60 * time.Second
-
-// freeAddress returns an address of this machine on which nobody listens.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
-}
 
 // process is a host that runs as a process of its own.
 type process struct {

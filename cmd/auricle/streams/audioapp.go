@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/auricle-dev/auricle/cmd/auricle/child"
 	"github.com/auricle-dev/auricle/cmd/auricle/figures"
 )
 
@@ -60,7 +61,7 @@ func (b *bench) audioApp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		began, err := host.scrape(ctx)
+		began, err := host.host.Scrape(ctx)
 		if err != nil {
 			return err
 		}
@@ -75,7 +76,7 @@ func (b *bench) audioApp(ctx context.Context) error {
 		var gaps int64
 		var perSecond, outputs, cores, each, rss, late []float64
 		for range b.o.Rounds {
-			before, err := host.scrape(ctx)
+			before, err := host.host.Scrape(ctx)
 			if err != nil {
 				return err
 			}
@@ -84,7 +85,7 @@ func (b *bench) audioApp(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			now, err := host.scrape(ctx)
+			now, err := host.host.Scrape(ctx)
 			if err != nil {
 				return err
 			}
@@ -96,20 +97,20 @@ func (b *bench) audioApp(ctx context.Context) error {
 			gaps += a.Gaps
 			perSecond = append(perSecond, invocations/took)
 			outputs = append(outputs, float64(a.Outputs)/a.TookSeconds)
-			cores = append(cores, used.cpu.Seconds()/a.TookSeconds)
-			each = append(each, 1000*used.cpu.Seconds()/a.TookSeconds/max(invocations/took, 1e-9))
-			rss = append(rss, float64(used.rss-empty.rss)/float64(n))
+			cores = append(cores, used.CPU.Seconds()/a.TookSeconds)
+			each = append(each, 1000*used.CPU.Seconds()/a.TookSeconds/max(invocations/took, 1e-9))
+			rss = append(rss, float64(used.RSS-empty.RSS)/float64(n))
 			late = append(late, a.LateP99)
 		}
 		out.PerSecond, out.OutputsPerSec, out.Cores = figures.Median(perSecond), figures.Median(outputs), figures.Median(cores)
 		out.CPUMillis, out.RSSPerStream, out.LateP99Millis = figures.Median(each), figures.Median(rss), figures.Median(late)
-		now, err := host.scrape(ctx)
+		now, err := host.host.Scrape(ctx)
 		if err != nil {
 			return err
 		}
 		out.Dropped = max(gaps, int64(now["auricle_dropped_events_total"]-began["auricle_dropped_events_total"]))
 		out.DroppedBytes = int64(now["auricle_audio_dropped_bytes_total"] - began["auricle_audio_dropped_bytes_total"])
-		out.Reasons, out.Outcomes = grown(began, now, "auricle_dropped_events_total"), ran(began, now)
+		out.Reasons, out.Outcomes = child.Grown(began, now, "auricle_dropped_events_total"), ran(began, now)
 		for outcome, n := range out.Outcomes {
 			if outcome != "ok" {
 				out.Failed += n
@@ -126,7 +127,7 @@ func (b *bench) audioApp(ctx context.Context) error {
 		_, err = b.load.do(ctx, order{Do: "close", Group: "app", How: endReset})
 		return err
 	}
-	return errors.Join(measure(), host.stop())
+	return errors.Join(measure(), host.Stop())
 }
 
 // keptUp reports whether the app was called about once a second for each stream.
@@ -135,7 +136,7 @@ func (a *AudioApp) keptUp() bool { return a.PerSecond >= 0.95*float64(a.Streams)
 // ran returns how many invocations ended how between two looks, without those
 // that never ran.
 func ran(before, now map[string]float64) map[string]int64 {
-	out := grown(before, now, "auricle_invocations_total")
+	out := child.Grown(before, now, "auricle_invocations_total")
 	delete(out, "dropped")
 	delete(out, "rejected")
 	return out

@@ -31,12 +31,12 @@ type left struct {
 }
 
 func (s *server) holds(ctx context.Context) (l left, err error) {
-	now, err := s.scrape(ctx)
+	now, err := s.host.Scrape(ctx)
 	if err != nil {
-		return l, errors.Join(err, s.died())
+		return l, err
 	}
-	u, err := usageOf(s.cmd.Process.Pid)
-	return left{u.rss, int(now["go_goroutines"]), u.fds, int(now["auricle_sessions_open"])}, err
+	u, err := s.Usage()
+	return left{u.RSS, int(now["go_goroutines"]), u.FDs, int(now["auricle_sessions_open"])}, err
 }
 
 // calm waits until the host holds no session and enough says that nothing is
@@ -97,7 +97,7 @@ func (b *bench) churn(ctx context.Context) error {
 		b.say("  %+v", *b.report.Churn)
 		return err
 	}
-	return errors.Join(measure(), host.stop())
+	return errors.Join(measure(), host.Stop())
 }
 
 // graceConfig has sessions whose clients vanished end soon.

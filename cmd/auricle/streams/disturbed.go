@@ -62,7 +62,7 @@ func (b *bench) disturbed(ctx context.Context) error {
 	// From a process of their own, so that what is measured of the healthy ones is
 	// not how busy their own process is with the others.
 	if b.disturber, err = b.startLoad(); err != nil {
-		return errors.Join(err, host.stop())
+		return errors.Join(err, host.Stop())
 	}
 	d := &Disturbed{Streams: healthy}
 	fill := min(slowFill, 2*b.o.Window)
@@ -102,7 +102,7 @@ func (b *bench) disturbed(ctx context.Context) error {
 		_, err = b.load.do(ctx, order{Do: "close", Group: "healthy", How: endReset})
 		return err
 	}
-	return errors.Join(measure(), b.disturber.stop(), host.stop())
+	return errors.Join(measure(), b.disturber.Stop(), host.Stop())
 }
 
 // hungAppConfig installs an app that never returns, for the first n users of

@@ -45,10 +45,10 @@ func (b *bench) long(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		after, err := b.calm(ctx, host, func(l left) bool { return l.rss <= before.rss })
-		b.report.Long = &Long{Streams: n, Hours: float64(n), Speed: float64(n) * 3600 / a.TookSeconds, RSSBefore: before.rss, RSSGrowth: after.rss - before.rss}
+		after, err := b.calm(ctx, host, func(l left) bool { return l.rss <= before.RSS })
+		b.report.Long = &Long{Streams: n, Hours: float64(n), Speed: float64(n) * 3600 / a.TookSeconds, RSSBefore: before.RSS, RSSGrowth: after.rss - before.RSS}
 		b.say("  %+v", *b.report.Long)
 		return err
 	}
-	return errors.Join(measure(), host.stop())
+	return errors.Join(measure(), host.Stop())
 }

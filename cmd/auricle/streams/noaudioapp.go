@@ -55,7 +55,7 @@ func (b *bench) noAudioApp(ctx context.Context) error {
 			return err
 		}
 		c, err := b.costOf(ctx, floor, "floor")
-		if err := errors.Join(err, floor.stop()); err != nil {
+		if err := errors.Join(err, floor.Stop()); err != nil {
 			return err
 		}
 		floors = append(floors, c)
@@ -64,7 +64,7 @@ func (b *bench) noAudioApp(ctx context.Context) error {
 			return err
 		}
 		c, err = b.costOf(ctx, host, "host")
-		if err := errors.Join(err, host.stop()); err != nil {
+		if err := errors.Join(err, host.Stop()); err != nil {
 			return err
 		}
 		hosts = append(hosts, c)
@@ -111,7 +111,7 @@ func median(costs []cost, of func(cost) float64) float64 {
 
 // costOf measures a server with few streams and then with all.
 func (b *bench) costOf(ctx context.Context, s *server, group string) (c cost, err error) {
-	bare := s.metrics == ""
+	bare := s.host == nil
 	if err := b.warm(ctx, s); err != nil {
 		return c, err
 	}
@@ -121,7 +121,7 @@ func (b *bench) costOf(ctx context.Context, s *server, group string) (c cost, er
 	}
 	var before map[string]float64
 	if !bare {
-		if before, err = s.scrape(ctx); err != nil {
+		if before, err = s.host.Scrape(ctx); err != nil {
 			return c, err
 		}
 	}
@@ -136,7 +136,7 @@ func (b *bench) costOf(ctx context.Context, s *server, group string) (c cost, er
 	if err != nil {
 		return c, err
 	}
-	c.few = used.cpu.Seconds() / float64(max(a.Frames, 1)) * framesPerHour
+	c.few = used.CPU.Seconds() / float64(max(a.Frames, 1)) * framesPerHour
 	open.N = b.o.Streams - b.few()
 	if _, err := b.load.do(ctx, open); err != nil {
 		return c, err
@@ -147,16 +147,16 @@ func (b *bench) costOf(ctx context.Context, s *server, group string) (c cost, er
 	if used, a, err = b.window(ctx, s, group); err != nil {
 		return c, err
 	}
-	c.cores = used.cpu.Seconds() / a.TookSeconds
-	c.all = used.cpu.Seconds() / float64(max(a.Frames, 1)) * framesPerHour
+	c.cores = used.CPU.Seconds() / a.TookSeconds
+	c.all = used.CPU.Seconds() / float64(max(a.Frames, 1)) * framesPerHour
 	held, err := b.resident(ctx, s)
 	if err != nil {
 		return c, err
 	}
-	c.rss = float64(held.rss-empty.rss) / float64(a.Streams)
+	c.rss = float64(held.RSS-empty.RSS) / float64(a.Streams)
 	c.late = a.LateP99
 	if !bare {
-		now, err := s.scrape(ctx)
+		now, err := s.host.Scrape(ctx)
 		if err != nil {
 			return c, err
 		}
@@ -171,7 +171,7 @@ func (b *bench) costOf(ctx context.Context, s *server, group string) (c cost, er
 // warm has a server do once what it will do often, so that its code is resident
 // before its memory is looked at.
 func (b *bench) warm(ctx context.Context, s *server) error {
-	o := order{Do: "open", Group: "warm", Address: s.address, N: min(64, b.o.Streams), Bare: s.metrics == "", Audio: true}
+	o := order{Do: "open", Group: "warm", Address: s.address, N: min(64, b.o.Streams), Bare: s.host == nil, Audio: true}
 	if _, err := b.load.do(ctx, o); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/auricle-dev/auricle/cmd/auricle/child"
 	"github.com/auricle-dev/auricle/cmd/auricle/figures"
 )
 
@@ -71,7 +72,7 @@ type bench struct {
 	dir       string
 	load      *loader
 	disturber *loader // of the streams that disturb
-	children  []*child
+	children  []*child.Child
 	report    Report
 }
 
@@ -109,13 +110,13 @@ func Run(ctx context.Context, o Options) (_ Report, err error) {
 	defer func() {
 		for _, c := range slices.Backward(b.children) {
 			select {
-			case <-c.exited:
+			case <-c.Exited:
 			default:
-				err = errors.Join(err, c.stop())
+				err = errors.Join(err, c.Stop())
 			}
 		}
 	}()
-	if _, err := usageOf(os.Getpid()); err != nil {
+	if _, err := child.UsageOf(os.Getpid()); err != nil {
 		return b.report, err
 	}
 	if b.load, err = b.startLoad(); err != nil {
@@ -158,67 +159,64 @@ func (b *bench) doubt(format string, args ...any) {
 // resident returns what a server holds once that falls no more: what came and
 // went while its streams were opened is given back by and by. It waits Settle at
 // most.
-func (b *bench) resident(ctx context.Context, s *server) (usage, error) {
+func (b *bench) resident(ctx context.Context, s *server) (child.Usage, error) {
 	const falls = 20 * time.Second // without another low, it is the last
 	until, lowAt := time.Now().Add(b.o.Settle), time.Now()
-	low, err := usageOf(s.cmd.Process.Pid)
+	low, err := s.Usage()
 	for err == nil && time.Now().Before(until) && time.Since(lowAt) < falls && ctx.Err() == nil {
 		pause(ctx, 500*time.Millisecond)
-		var now usage
-		if now, err = usageOf(s.cmd.Process.Pid); err == nil && now.rss < low.rss-low.rss/100 {
+		var now child.Usage
+		if now, err = s.Usage(); err == nil && now.RSS < low.RSS-low.RSS/100 {
 			low, lowAt = now, time.Now()
 		}
 	}
 	if err != nil {
-		return low, errors.Join(err, s.died())
+		return low, err
 	}
-	now, err := usageOf(s.cmd.Process.Pid)
+	now, err := s.Usage()
 	return now, errors.Join(err, ctx.Err())
 }
 
 // settled waits until what a server resides in has been steady for a while,
 // for as long as bound or Options.Settle at most, and returns what it uses then.
-func (b *bench) settled(ctx context.Context, s *server, bound time.Duration) (usage, error) {
+func (b *bench) settled(ctx context.Context, s *server, bound time.Duration) (child.Usage, error) {
 	const (
 		every  = 250 * time.Millisecond
 		steady = 6 // looks
 	)
 	until := time.Now().Add(min(bound, b.o.Settle))
-	last, err := usageOf(s.cmd.Process.Pid)
+	last, err := s.Usage()
 	for same := 0; err == nil && same < steady && time.Now().Before(until); {
 		pause(ctx, every)
 		if ctx.Err() != nil {
 			return last, ctx.Err()
 		}
-		var now usage
-		now, err = usageOf(s.cmd.Process.Pid)
-		if diff := now.rss - last.rss; max(diff, -diff) <= max(last.rss/200, 256<<10) {
+		var now child.Usage
+		now, err = s.Usage()
+		if diff := now.RSS - last.RSS; max(diff, -diff) <= max(last.RSS/200, 256<<10) {
 			same++
 		} else {
 			same = 0
 		}
 		last = now
 	}
-	if err != nil {
-		err = errors.Join(err, s.died())
-	}
 	return last, err
 }
 
 // window has a group go on for a while, and returns what the server used
 // meanwhile, and what the generator saw.
-func (b *bench) window(ctx context.Context, s *server, group string) (used usage, a answer, err error) {
+func (b *bench) window(ctx context.Context, s *server, group string) (used child.Usage, a answer, err error) {
 	return b.windowDuring(ctx, s, group, nil)
 }
 
 // windowDuring is window, with something done at its beginning.
-func (b *bench) windowDuring(ctx context.Context, s *server, group string, do func() error) (used usage, a answer, err error) {
+func (b *bench) windowDuring(ctx context.Context, s *server, group string, do func() error) (used child.Usage, a answer, err error) {
 	if _, err = b.load.do(ctx, order{Do: "reset", Group: group}); err != nil {
 		return used, a, err
 	}
-	before, err := usageOf(s.cmd.Process.Pid)
+	before, err := s.Usage()
 	if err != nil {
-		return used, a, errors.Join(err, s.died())
+		return used, a, err
 	}
 	end := time.Now().Add(b.o.Window)
 	if do != nil {
@@ -227,15 +225,15 @@ func (b *bench) windowDuring(ctx context.Context, s *server, group string, do fu
 		}
 	}
 	pause(ctx, time.Until(end))
-	after, err := usageOf(s.cmd.Process.Pid)
+	after, err := s.Usage()
 	if err != nil {
-		return used, a, errors.Join(err, s.died())
+		return used, a, err
 	}
 	if a, err = b.load.do(ctx, order{Do: "figures", Group: group}); err != nil {
 		return used, a, err
 	}
-	after.cpu -= before.cpu
-	a.TookSeconds = after.at.Sub(before.at).Seconds()
+	after.CPU -= before.CPU
+	a.TookSeconds = after.At.Sub(before.At).Seconds()
 	if a.LateP99 > lateMillis {
 		b.doubt("%s: frames were sent %.0f ms late (p99): the machine was full, and the figures are of less than real time", group, a.LateP99)
 	}

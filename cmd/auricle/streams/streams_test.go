@@ -30,7 +30,7 @@ func options(t *testing.T) streams.Options {
 		}
 	}
 	return streams.Options{
-		Command: []string{command, "bench-streams-part"}, Dir: t.TempDir(),
+		Command: []string{command, "bench-part"}, Dir: t.TempDir(),
 		Streams: 24, Rounds: 1, Window: time.Second, Settle: 4 * time.Second,
 	}
 }

@@ -54,10 +54,10 @@ func (b *bench) transcripts(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			cores := used.cpu.Seconds() / a.TookSeconds
+			cores := used.CPU.Seconds() / a.TookSeconds
 			rounds = append(rounds, Transcripts{
 				Streams: a.Streams, PerSecond: float64(a.Acks) / a.TookSeconds, AckP50Millis: a.AckP50, AckP99Millis: a.AckP99, Cores: cores,
-				CPUPerStreamHour: cores / float64(a.Streams) * 3600, RSSPerStream: float64(used.rss-empty.rss) / float64(a.Streams), LateP99Millis: a.LateP99,
+				CPUPerStreamHour: cores / float64(a.Streams) * 3600, RSSPerStream: float64(used.RSS-empty.RSS) / float64(a.Streams), LateP99Millis: a.LateP99,
 			})
 		}
 		of := func(f func(Transcripts) float64) float64 {
@@ -77,5 +77,5 @@ func (b *bench) transcripts(ctx context.Context) error {
 		_, err = b.load.do(ctx, order{Do: "close", Group: "transcripts", How: endReset})
 		return err
 	}
-	return errors.Join(measure(), host.stop())
+	return errors.Join(measure(), host.Stop())
 }

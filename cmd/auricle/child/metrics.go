@@ -1,4 +1,4 @@
-package streams
+package child
 
 import (
 	"context"
@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// scrape reads the host's metrics. A family's value is the sum over its labels;
+// Scrape reads the host's metrics. A family's value is the sum over its labels;
 // where these have an outcome or a reason, "family outcome" is the sum of its.
-func (s *server) scrape(ctx context.Context) (map[string]float64, error) {
-	body, err := fetch(ctx, s.metrics)
+func (h *Host) Scrape(ctx context.Context) (map[string]float64, error) {
+	body, err := fetch(ctx, h.Metrics)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, h.Died())
 	}
 	sums := map[string]float64{}
 	for line := range strings.Lines(body) {
@@ -26,7 +26,7 @@ func (s *server) scrape(ctx context.Context) (map[string]float64, error) {
 		}
 		v, err := strconv.ParseFloat(value, 64)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %q: %w", s.metrics, line, err)
+			return nil, fmt.Errorf("%s: %q: %w", h.Metrics, line, err)
 		}
 		name, labels, _ := strings.Cut(name, "{")
 		sums[name] += v
@@ -38,7 +38,7 @@ func (s *server) scrape(ctx context.Context) (map[string]float64, error) {
 		}
 	}
 	if _, ok := sums["go_goroutines"]; !ok {
-		return nil, errors.New(s.metrics + " has no go_goroutines")
+		return nil, errors.New(h.Metrics + " has no go_goroutines")
 	}
 	return sums, nil
 }
@@ -52,9 +52,9 @@ func cutLast(s string) (before, after string, ok bool) {
 	return s[:i], s[i+1:], true
 }
 
-// grown returns by how much each outcome or reason of a family has grown, where
+// Grown returns by how much each outcome or reason of a family has grown, where
 // it has.
-func grown(before, now map[string]float64, family string) map[string]int64 {
+func Grown(before, now map[string]float64, family string) map[string]int64 {
 	out := map[string]int64{}
 	for name, v := range now {
 		if which, ok := strings.CutPrefix(name, family+" "); ok && v > before[name] {

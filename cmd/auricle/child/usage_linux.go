@@ -1,4 +1,4 @@
-package streams
+package child
 
 import (
 	"bytes"
@@ -9,18 +9,10 @@ import (
 	"time"
 )
 
-// usage is what the system says of a process.
-type usage struct {
-	at  time.Time
-	cpu time.Duration
-	rss int64 // bytes
-	fds int
-}
-
-// usageOf reads what a process has used, from proc(5).
-func usageOf(pid int) (u usage, err error) {
-	u.at = time.Now()
-	if u.cpu, err = cpuOf(pid); err != nil {
+// UsageOf reads what a process has used, from proc(5).
+func UsageOf(pid int) (u Usage, err error) {
+	u.At = time.Now()
+	if u.CPU, err = CPUOf(pid); err != nil {
 		return u, err
 	}
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -28,21 +20,26 @@ func usageOf(pid int) (u usage, err error) {
 		return u, err
 	}
 	for line := range bytes.Lines(status) {
+		if rest, ok := strings.CutPrefix(string(line), "Threads:"); ok {
+			if u.Threads, err = strconv.Atoi(strings.TrimSpace(rest)); err != nil {
+				return u, fmt.Errorf("the threads of %d: %w", pid, err)
+			}
+		}
 		if rest, ok := strings.CutPrefix(string(line), "VmRSS:"); ok {
 			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
 			if err != nil {
 				return u, fmt.Errorf("VmRSS of %d: %w", pid, err)
 			}
-			u.rss = kb << 10
+			u.RSS = kb << 10
 		}
 	}
 	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	u.fds = len(fds)
+	u.FDs = len(fds)
 	return u, err
 }
 
-// cpuOf returns the CPU time that a process has used, to 10 ms.
-func cpuOf(pid int) (time.Duration, error) {
+// CPUOf returns the CPU time that a process has used, to 10 ms.
+func CPUOf(pid int) (time.Duration, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
