@@ -13,16 +13,25 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 # What comes from outside: clients' frames, configuration, modules, guests' requests, audio, recordings.
 # Each with how many inputs the gate tries: a number ends cleanly on a busy machine,
 # where a time may end in "context deadline exceeded" (go.dev/issue/75804).
-FUZZ := host/origins:FuzzCheck:20000 host/api:FuzzLoopbackOnly:2000 sdk/wire:FuzzDecodeClient:1000 sdk/wire:FuzzDecodeHost:2000 host/config:FuzzLoad:1000 host/apps:FuzzRequest:4000 \
-	host/apps:FuzzStorageRequest:10000 sdk/space:FuzzView:15000 host/apps:FuzzManifest:4000 host/apps:FuzzRecording:4000 host/audio:FuzzBuffer:2000 \
-	host/stream/omi:FuzzDecodeFrame:20000 host/stream/omi:FuzzDecodeMessage:20000 host/audio:FuzzAppendMono:20000 \
-	host/audio:FuzzOpus:2000 host/audio:FuzzResampler:300 \
-	plugins:FuzzLoad:2000 plugins:FuzzEngine:100 plugins/internal/meter:FuzzRewrite:600 \
-	plugins/internal/meter:FuzzGenerated:500 sdk/event:FuzzAudio:50000 cmd/auricle/wav:FuzzOpen:5000 \
-	host/store/internal/blocks:FuzzBlock:1000 host/api:FuzzUserChoice:4000 host/auth:FuzzToken:5000 host/integrations:FuzzCall:3000 \
+FUZZ := \
+	host/origins:FuzzCheck:20000 \
+	host/api:FuzzLoopbackOnly:2000 host/api:FuzzUserChoice:4000 host/api:FuzzOmiCall:10000 \
+	sdk/wire:FuzzDecodeClient:1000 sdk/wire:FuzzDecodeHost:2000 \
+	host/config:FuzzLoad:1000 \
+	host/apps:FuzzRequest:4000 host/apps:FuzzStorageRequest:10000 host/apps:FuzzManifest:4000 host/apps:FuzzRecording:4000 host/apps:FuzzArguments:4000 \
+	sdk/space:FuzzView:15000 \
+	host/audio:FuzzBuffer:2000 host/audio:FuzzAppendMono:20000 host/audio:FuzzOpus:2000 host/audio:FuzzResampler:300 \
+	host/stream/omi:FuzzDecodeFrame:20000 host/stream/omi:FuzzDecodeMessage:20000 \
+	plugins:FuzzLoad:2000 plugins:FuzzEngine:100 \
+	plugins/internal/meter:FuzzRewrite:600 plugins/internal/meter:FuzzGenerated:500 \
+	sdk/event:FuzzAudio:50000 \
+	cmd/auricle/wav:FuzzOpen:5000 \
+	host/store/internal/blocks:FuzzBlock:1000 \
+	host/auth:FuzzToken:5000 \
+	host/integrations:FuzzCall:3000 \
 	host/stream/telephone:FuzzTwilio:10000 host/stream/telephone:FuzzTelnyx:10000 host/stream/telephone:FuzzPlivo:10000 host/stream/telephone:FuzzOrder:10000 \
-	host/apps:FuzzArguments:4000 host/api:FuzzOmiCall:10000 \
-	host/reach:FuzzGrant:50000 host/bridge/app:FuzzAnswer:5000
+	host/reach:FuzzGrant:50000 \
+	host/bridge/app:FuzzAnswer:5000
 
 .PHONY: run serve build host bridge apps test lint fuzz vuln bench-engines kernels clean
 
