@@ -181,7 +181,7 @@ func TestOmisBackendGoesOnWithTheNextHost(t *testing.T) {
 	b.await("disconnected")
 	b.do(map[string]any{"do": "audio", "ms": 500}) // before a name is sent again: Omi sends none
 	b.do(map[string]any{"do": "process", "id": "omi-0"})
-	h, stop = start(t, c)
+	_, stop = start(t, c)
 	b.await("connected")
 	b.say("b", 2)
 	b.do(map[string]any{"do": "process", "id": "omi-1"})
