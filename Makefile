@@ -21,7 +21,7 @@ FUZZ := \
 	host/apps:FuzzRequest:4000 host/apps:FuzzStorageRequest:10000 host/apps:FuzzManifest:4000 host/apps:FuzzRecording:4000 host/apps:FuzzArguments:4000 \
 	sdk/space:FuzzView:15000 \
 	host/audio:FuzzBuffer:2000 host/audio:FuzzAppendMono:20000 host/audio:FuzzOpus:2000 host/audio:FuzzResampler:300 \
-	host/stream/omi:FuzzDecodeFrame:20000 host/stream/omi:FuzzDecodeMessage:20000 \
+	host/omi:FuzzDecodeFrame:20000 host/omi:FuzzDecodeMessage:20000 \
 	plugins:FuzzLoad:2000 plugins:FuzzEngine:100 \
 	plugins/internal/meter:FuzzRewrite:600 plugins/internal/meter:FuzzGenerated:500 \
 	sdk/event:FuzzAudio:50000 \

@@ -83,7 +83,8 @@ func TestOmisClientStreamsAsToItsOwnBackend(t *testing.T) {
 			ID       string
 			Segments []struct {
 				Text, Speaker string
-				IsUser        bool `json:"is_user"`
+				Name          string `json:"speaker_name"`
+				IsUser        bool   `json:"is_user"`
 			} `json:"transcript_segments"`
 			Structured struct{ Title string }
 			FinishedAt time.Time `json:"finished_at"`
@@ -93,7 +94,7 @@ func TestOmisClientStreamsAsToItsOwnBackend(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := record(t, h, created.Memory.ID)
-	if s := created.Memory.Segments; len(s) != 2 || s[0].Speaker != "Ada" || !s[0].IsUser || created.Memory.FinishedAt.IsZero() {
+	if s := created.Memory.Segments; len(s) != 2 || s[0].Name != "Ada" || !strings.HasPrefix(s[0].Speaker, "SPEAKER_") || s[1].Speaker != "SPEAKER_00" || !s[0].IsUser || created.Memory.FinishedAt.IsZero() {
 		t.Errorf("got %+v", created)
 	}
 	if got.Reason != event.ReasonSilence || got.Language != "en" || got.Source != "phone" || got.AudioMillis != 100 || !got.Segments[0].IsUser {

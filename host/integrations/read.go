@@ -117,7 +117,7 @@ func (h *handler) readConversations(c *call) {
 			if written == limit {
 				break
 			}
-			item := omi.FromConversation(r.Conversation, r.Outputs)
+			item := omi.MemoryOf(r.Conversation, "completed", r.Outputs)
 			if most >= 0 && len(item.Segments) > most {
 				item.Segments = item.Segments[:most]
 			}

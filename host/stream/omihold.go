@@ -12,7 +12,7 @@ import (
 	"github.com/auricle-dev/auricle/host/apps"
 	"github.com/auricle-dev/auricle/host/conversation"
 	"github.com/auricle-dev/auricle/host/dispatch"
-	"github.com/auricle-dev/auricle/host/stream/omi"
+	"github.com/auricle-dev/auricle/host/omi"
 	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/auricle-dev/auricle/sdk/wire"
 )

@@ -13,7 +13,7 @@ import (
 	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/host/clock"
 	"github.com/auricle-dev/auricle/host/conversation"
-	"github.com/auricle-dev/auricle/host/stream/omi"
+	"github.com/auricle-dev/auricle/host/omi"
 	"github.com/auricle-dev/auricle/sdk/event"
 	"github.com/auricle-dev/auricle/sdk/wire"
 )
@@ -281,14 +281,14 @@ func (l *omiListener) conversation(m *wire.Conversation) {
 		l.tell(conversationSession{"conversation_session", m.ID, "in_progress"})
 	case wire.StateCompleting:
 		l.tell(conversationSession{"conversation_session", m.ID, "processing"})
-		l.tell(memoryEvent{"memory_processing_started", omi.MemoryOf(event.Conversation{ID: m.ID, Language: l.language}, "processing"), []any{}})
+		l.tell(memoryEvent{"memory_processing_started", omi.MemoryOf(event.Conversation{ID: m.ID, Language: l.language}, "processing", nil), []any{}})
 	case wire.StateCompleted:
 		l.tell(conversationSession{"conversation_session", m.ID, "completed"})
 		whole := m.Conversation
 		if whole == nil {
 			whole = &event.Conversation{ID: m.ID, Language: l.language}
 		}
-		memory := memoryEvent{"memory_created", omi.MemoryOf(*whole, "completed"), []any{}}
+		memory := memoryEvent{"memory_created", omi.MemoryOf(*whole, "completed", nil), []any{}}
 		b, err := json.Marshal(memory)
 		if err == nil && int64(len(b)) > l.st.server.o.Config.OutputQueueBytes/2 {
 			memory.Memory.Segments = []omi.Segment{} // the client can ask for it

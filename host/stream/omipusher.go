@@ -14,7 +14,7 @@ import (
 
 	"github.com/auricle-dev/auricle/host/audio"
 	"github.com/auricle-dev/auricle/host/conversation"
-	"github.com/auricle-dev/auricle/host/stream/omi"
+	"github.com/auricle-dev/auricle/host/omi"
 	"github.com/auricle-dev/auricle/sdk/wire"
 )
 

@@ -1,6 +1,7 @@
 // Package omi reads and writes what Omi's backend and clients say on their two
 // sockets: the frames of /v1/trigger/listen, by which its listen service feeds
-// its pusher, and the messages of /v4/listen, by which devices and apps stream.
+// its pusher, and the messages of /v4/listen, by which devices and apps stream;
+// and it writes conversations as Omi's clients and apps know them.
 //
 // It is formats only: bytes in, values out. A field that is not known is left
 // alone, as those programs gain some with every release; one that is known must

@@ -16,8 +16,9 @@ const MaxIDBytes = 128
 type Segment struct {
 	ID         string  `json:"id"` // "" where the client leaves it to the server
 	Text       string  `json:"text"`
-	Speaker    string  `json:"speaker"`    // "SPEAKER_00"
-	SpeakerID  int     `json:"speaker_id"` // the number in Speaker
+	Speaker    string  `json:"speaker"`                // "SPEAKER_00"
+	SpeakerID  int     `json:"speaker_id"`             // the number in Speaker
+	Name       string  `json:"speaker_name,omitempty"` // of what the server sends, where the speaker has one
 	IsUser     bool    `json:"is_user"`
 	PersonID   *string `json:"person_id"` // nil: nobody who is known
 	Start      float64 `json:"start"`     // seconds

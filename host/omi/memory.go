@@ -1,33 +1,39 @@
-// Package omi writes what this host keeps in the shapes that Omi's apps know, as
-// the public sources of github.com/BasedHardware/omi have them
-// (backend/models/integrations.py).
 package omi
 
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
+	"hash/fnv"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
-// Conversation is a completed conversation, which Omi called a memory once.
-type Conversation struct {
+// MetadataApp is the key of event.Conversation.Metadata under which the app
+// stands that brought a conversation.
+const MetadataApp = "app"
+
+// Memory is a conversation as Omi's clients and apps know it.
+type Memory struct {
 	ID         string     `json:"id"`
 	CreatedAt  time.Time  `json:"created_at"`
 	StartedAt  time.Time  `json:"started_at"`
 	FinishedAt time.Time  `json:"finished_at"`
-	Source     string     `json:"source"`
 	Language   string     `json:"language,omitempty"`
-	Status     string     `json:"status"` // always "completed"
+	Source     string     `json:"source"` // "omi" where the client said nothing
+	Status     string     `json:"status"` // "in_progress", "processing" or "completed"
 	AppID      string     `json:"app_id,omitempty"`
 	Structured Structured `json:"structured"`
 	Segments   []Segment  `json:"transcript_segments"`
+	Photos     []any      `json:"photos"`
+	Apps       []any      `json:"apps_response"`
 	Discarded  bool       `json:"discarded"`
 }
 
-// Structured is what was made of a conversation.
+// Structured is what was made of a conversation; empty where nobody made
+// anything.
 type Structured struct {
 	Title       string       `json:"title"`
 	Overview    string       `json:"overview"`
@@ -43,72 +49,44 @@ type ActionItem struct {
 	Completed   bool   `json:"completed"`
 }
 
-// Segment is a piece of transcript.
-type Segment struct {
-	Text      string  `json:"text"`
-	Speaker   string  `json:"speaker"`    // "SPEAKER_00" and so on
-	SpeakerID int     `json:"speaker_id"` // the number in it
-	Name      string  `json:"speaker_name,omitempty"`
-	IsUser    bool    `json:"is_user"`
-	Start     float64 `json:"start"` // seconds from the conversation's start
-	End       float64 `json:"end"`
-}
-
-// MetadataApp is the key of event.Conversation.Metadata under which the app
-// stands that brought a conversation.
-const MetadataApp = "app"
-
-// FromConversation returns a conversation in Omi's shape. What was made of it is
+// MemoryOf returns a conversation as a Memory of a status. What was made of it is
 // taken from the outputs of apps on it: the last one that has a title.
-func FromConversation(c event.Conversation, outputs []event.Output) Conversation {
-	source := c.Source
-	if source == "" {
-		source = "omi"
-	}
-	return Conversation{
+func MemoryOf(c event.Conversation, status string, outputs []event.Output) Memory {
+	m := Memory{
 		ID: c.ID, CreatedAt: c.StartedAt, StartedAt: c.StartedAt, FinishedAt: c.CompletedAt,
-		Source: source, Language: c.Language, Status: "completed", AppID: c.Metadata[MetadataApp],
-		Structured: structured(outputs), Segments: segments(c.Segments),
+		Language: c.Language, Source: c.Source, Status: status, AppID: c.Metadata[MetadataApp],
+		Structured: structured(outputs), Segments: []Segment{}, Photos: []any{}, Apps: []any{},
 	}
+	if m.Source == "" {
+		m.Source = "omi"
+	}
+	for _, s := range c.Segments {
+		n, name := speaker(s.Speaker)
+		m.Segments = append(m.Segments, Segment{
+			ID: s.ID, Text: s.Text, Speaker: fmt.Sprintf(speakerPrefix+"%02d", n), SpeakerID: n, Name: name,
+			IsUser: s.IsUser, Start: s.Start, End: s.End, Translated: []any{}, Processed: true,
+		})
+	}
+	return m
 }
 
-var omiSpeaker = regexp.MustCompile(`^SPEAKER_([0-9]{1,4})$`)
+const speakerPrefix = "SPEAKER_"
 
-// segments numbers speakers in the order in which they first speak, unless they
-// have Omi's numbers already.
-func segments(in []event.Segment) []Segment {
-	out := make([]Segment, 0, len(in))
-	numbers := map[string]int{}
-	for _, s := range in {
-		if m := omiSpeaker.FindStringSubmatch(s.Speaker); m != nil {
-			n := 0
-			for _, digit := range m[1] {
-				n = 10*n + int(digit-'0')
-			}
-			numbers[s.Speaker] = n
+// speaker returns the number of a speaker, and the name unless that only says
+// the number. A name has the same number everywhere, also in what the webhook
+// bridge posts: 10,000 or more, where it meets none that clients count from 0.
+func speaker(s string) (n int, name string) {
+	if s == "" {
+		return 0, ""
+	}
+	if digits, ok := strings.CutPrefix(s, speakerPrefix); ok && len(digits) <= 4 {
+		if n, err := strconv.ParseUint(digits, 10, 16); err == nil {
+			return int(n), ""
 		}
 	}
-	used := map[int]bool{}
-	for _, n := range numbers {
-		used[n] = true
-	}
-	next := 0
-	for _, s := range in {
-		n, ok := numbers[s.Speaker]
-		if !ok {
-			for used[next] {
-				next++
-			}
-			n = next
-			numbers[s.Speaker], used[n] = n, true
-		}
-		o := Segment{Text: s.Text, Speaker: fmt.Sprintf("SPEAKER_%02d", n), SpeakerID: n, IsUser: s.IsUser, Start: s.Start, End: s.End}
-		if o.Speaker != s.Speaker {
-			o.Name = s.Speaker
-		}
-		out = append(out, o)
-	}
-	return out
+	h := fnv.New32a()
+	h.Write([]byte(s)) // which never fails
+	return 10_000 + int(h.Sum32()%1_000_000), s
 }
 
 // structured finds what an app has made of a conversation.

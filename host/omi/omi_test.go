@@ -9,7 +9,7 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/auricle-dev/auricle/host/stream/omi"
+	"github.com/auricle-dev/auricle/host/omi"
 )
 
 func frame(kind uint32, body string) []byte {
