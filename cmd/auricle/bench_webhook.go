@@ -42,7 +42,7 @@ The webhooks' server is a process of this machine, with no network between unles
 -away stands for one. The cases take turns, each in a fresh process. It needs Linux, and the go command, in
 Auricle's source tree, to build the module. All of it takes some ten minutes.`,
 		Example: `  auricle bench webhook
-  auricle bench webhook -n 20 -rounds 2 -only threads,wasm
+  auricle bench webhook -n 100 -rounds 2 -only threads,wasm
   auricle bench webhook -json > webhook.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -81,7 +81,7 @@ Auricle's source tree, to build the module. All of it takes some ten minutes.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the figures as JSON")
-	cmd.Flags().IntVarP(&o.Streams, "streams", "n", 50, "`N` live streams")
+	cmd.Flags().IntVarP(&o.Streams, "streams", "n", 20, "`N` live streams")
 	cmd.Flags().DurationVar(&o.Talk, "talk", 15*time.Second, "each stream talks for so long")
 	cmd.Flags().DurationVar(&o.Every, "every", time.Second, "the time between two segments of a stream")
 	cmd.Flags().IntVar(&o.Rounds, "rounds", 5, "measure each case `N` times, in turns")
