@@ -110,11 +110,12 @@ func (host) log(level int32, text string) {
 	logWrite(level, unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)))
 }
 
-// warm decodes an event of each kind that a handles, so that what package json
+// warm decodes an event of each kind that a handles, and what the host answers,
+// so that what package json
 // learns about their types is in the image and not learnt at every event.
 func (a *App) warm() {
 	segments := `"segments":[{"id":"","text":"","speaker":"","is_user":false,"start":0,"end":0}]`
-	var errs [3]error
+	errs := make([]error, 3)
 	if a.OnTranscript != nil {
 		errs[0] = json.Unmarshal([]byte(`{"session":"",`+segments+`}`), new(event.Transcript))
 	}
@@ -125,9 +126,30 @@ func (a *App) warm() {
 	if len(a.Tools) > 0 {
 		errs[2] = json.Unmarshal([]byte(`{"call":"","tool":"","uid":"","arguments":{}}`), new(event.ToolCall))
 	}
+	if a.acts() {
+		errs = append(errs, warmRequests())
+	}
 	for _, err := range errs {
 		if err != nil {
 			panic(fmt.Errorf("sdk.Register: %w", err))
 		}
 	}
+}
+
+// acts reports whether a asks the host to act.
+func (a *App) acts() bool {
+	for _, w := range a.Wants {
+		if w.request.Name.Acts() {
+			return true
+		}
+	}
+	return false
+}
+
+// warmRequests does so for what is asked of the host.
+func warmRequests() error {
+	if _, err := json.Marshal(event.Request{HTTP: &event.HTTPRequest{Headers: map[string]string{"": ""}}}); err != nil {
+		return err
+	}
+	return json.Unmarshal([]byte(`{"ok":true,"http":{"status":200,"headers":{"":""}},"error":{"code":""}}`), new(event.Response))
 }

@@ -12,6 +12,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -23,6 +24,7 @@ import (
 )
 
 func init() {
+	learn()
 	sdk.Register(sdk.App{
 		Name: "webhook", Version: "1.0.0",
 		Description: "Posts conversations, transcripts and audio to a webhook app, and passes on what it answers.",
@@ -44,6 +46,24 @@ func init() {
 }
 
 func main() {}
+
+// learn goes the way of each event but for the call itself, so that what packages
+// json, url and time find out is in the image, and not found out in each
+// invocation.
+func learn() {
+	at := time.Unix(0, 0).UTC()
+	segments := []event.Segment{{ID: "1", Text: "a", Speaker: "SPEAKER_00"}, {ID: "2", Text: "b", Speaker: "c"}}
+	_, memory := memoryOf(&event.Conversation{ID: "c", StartedAt: at, CompletedAt: at, Segments: segments}, event.MaxBodyBytes)
+	_, live := liveOf(&event.Transcript{Segments: segments})
+	_, url := target("https://example.com/a?b=c", "uid", "a b")
+	set := json.Unmarshal([]byte(`{"app":"a","conversation":{"url":"","timeout_ms":1},"transcript":null,"audio":null}`), new(settings))
+	a, ignored := understand([]byte(`{"message":"a","notification":{"prompt":"a","params":["user_name"],"context":{}}}`))
+	_, message := encode(map[string]any{"message": a.message})
+	_, prompt := encode(map[string]any{"notification": a.prompt})
+	if err := errors.Join(memory, live, url, set, message, prompt); err != nil || len(ignored) > 0 {
+		panic(fmt.Sprint(err, ignored)) // of its own sample
+	}
+}
 
 // schema is that of settings. The host writes them from the webhook block.
 const schema = `{
