@@ -250,6 +250,7 @@ func TestAUserWithFarTooManyStreamsIsRefusedBeforeTheUpgrade(t *testing.T) {
 	r := newRig(t, rigOptions{conversation: conversation.Options{MaxPerUser: 1}, auth: everybody{auth.Identity{UID: "ada", Scopes: auth.Scopes}}})
 	_, ready := r.start()
 	w := r.dial() // may resume, for all that is known yet
+	r.until("both streams count", func() bool { return r.metric("auricle_streams_open") == 2 })
 	_, resp, err := r.dialer.Dial(r.url, nil)
 	if err == nil || resp == nil || resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") == "" {
 		t.Fatalf("got %v, %v; want 429 with Retry-After", resp, err)
