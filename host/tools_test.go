@@ -142,6 +142,9 @@ func TestTools(t *testing.T) {
 			if err != nil || len(list.Tools) != 8 {
 				t.Fatalf("%s: %d tools, error %v", path, len(list.Tools), err)
 			}
+			if list.GetCacheScope() == "public" {
+				t.Error("one user's tools may be given to others")
+			}
 			if i := slices.IndexFunc(list.Tools, func(t *mcp.Tool) bool { return t.Name == "odd-tools-echo" }); i < 0 {
 				t.Errorf("no odd-tools-echo in %+v", list.Tools)
 			} else if schema, _ := json.Marshal(list.Tools[i].InputSchema); !strings.Contains(string(schema), `"minLength":2`) {

@@ -89,6 +89,8 @@ func (h *Handler) server(ctx context.Context, uid string) *mcp.Server {
 	s := mcp.NewServer(&mcp.Implementation{Name: "auricle", Title: "Auricle", Version: h.o.Version}, &mcp.ServerOptions{
 		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}},
 		PageSize:     1000,
+		// The SDK's default lets whoever is between give one user's tools to another.
+		SetCacheable: func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
 	})
 	have := map[string]bool{}
 	for _, t := range h.o.Tools.Of(uid) {
