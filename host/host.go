@@ -399,15 +399,6 @@ func (h *Host) loadUsers(ctx context.Context) error {
 	}
 }
 
-// has reports whether a user has an app: by the user's own choice, else by the
-// configuration.
-func (h *Host) has(uid string, a *apps.App) bool {
-	if on, chosen := h.users.Choice(uid, a.Name); chosen {
-		return on
-	}
-	return a.Serves(uid)
-}
-
 // refit puts other apps of a user in force.
 func (h *Host) refit(uid string) {
 	h.dispatch.Refit(uid)

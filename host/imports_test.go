@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"host/api":            {"host/apps", "host/auth", "host/cluster", "host/config", "host/dispatch", "host/jobs", "host/origins", "host/replays", "host/store", "host/tools", "host/users", "plugins", "sdk/event", "sdk/space"},
 	"host/mcp":            {"host/tools"},
 	"host/tools":          {"host/apps", "host/dispatch", "plugins", "sdk/event"},
-	"host/auth":           {"host/config"},
+	"host/auth":           {"host/config", "sdk/event"},
 	"host/stream":         {"host/apps", "host/audio", "host/auth", "host/clock", "host/config", "host/conversation", "host/dispatch", "host/origins", "host/omi", "host/stream/telephone", "sdk/event", "sdk/wire"},
 	"host/conversation":   {"host/apps", "host/audio", "host/clock", "host/config", "host/dispatch", "host/jobs", "host/store", "plugins", "sdk/event", "sdk/wire"},
 	"host/jobs":           {"host/apps", "host/dispatch", "host/store", "plugins", "sdk/event"},

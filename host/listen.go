@@ -131,7 +131,7 @@ func (h *Host) newServers(c config.Config, metrics *prometheus.Registry) {
 	})
 	mux := http.NewServeMux()
 	mux.Handle(integrations.Path, integrations.New(integrations.Options{
-		Store: h.store, Sessions: h.sessions, Apps: h.apps, Has: h.has,
+		Store: h.store, Sessions: h.sessions, Apps: h.apps, Has: h.dispatch.Has,
 		Logger: h.log.Named("integrations"), Registerer: metrics,
 	}))
 	for _, d := range stream.Dialects {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -196,4 +197,19 @@ func newBenchStartCommand() *cobra.Command {
 			return engine.Start(cmd.Context(), args[0], cmd.OutOrStdout())
 		},
 	}
+}
+
+// inBenchDir runs a bench that starts processes of its own: exe is this command,
+// dir a directory for what they leave, which goes when the bench ends.
+func inBenchDir(bench func(exe, dir string) error) (err error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "auricle-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	return bench(exe, dir)
 }

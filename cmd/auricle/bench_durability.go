@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -16,26 +15,19 @@ import (
 // measureDurability runs one of the durability benches in a temporary
 // directory and prints what it reports, in either form. What was promised and
 // not kept is the error.
-func measureDurability[R interface{ Err() error }](cmd *cobra.Command, asJSON bool, measure func(ctx context.Context, o durability.Options) (R, error), print func(io.Writer, R) error) (err error) {
-	dir, err := os.MkdirTemp("", "auricle-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	report, err := measure(cmd.Context(), durability.Options{Command: []string{exe}, Dir: dir, Progress: cmd.ErrOrStderr()})
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		err = printJSON(cmd.OutOrStdout(), report)
-	} else {
-		err = print(cmd.OutOrStdout(), report)
-	}
-	return errors.Join(err, report.Err())
+func measureDurability[R interface{ Err() error }](cmd *cobra.Command, asJSON bool, measure func(ctx context.Context, o durability.Options) (R, error), print func(io.Writer, R) error) error {
+	return inBenchDir(func(exe, dir string) error {
+		report, err := measure(cmd.Context(), durability.Options{Command: []string{exe}, Dir: dir, Progress: cmd.ErrOrStderr()})
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			err = printJSON(cmd.OutOrStdout(), report)
+		} else {
+			err = print(cmd.OutOrStdout(), report)
+		}
+		return errors.Join(err, report.Err())
+	})
 }
 
 func newBenchCrashCommand() *cobra.Command {

@@ -44,7 +44,7 @@ a descriptor for each stream. All of it takes about a quarter of an hour.`,
   auricle bench streams -n 500 -only no_audio_app,churn
   auricle bench streams -json > streams.json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Streams < 2 || o.Rounds < 1 || o.Window <= 0 || o.Settle <= 0 {
 				return usagef("-n is %d, -rounds is %d, -window is %v and -settle is %v; they must be at least 2, at least 1, and above 0", o.Streams, o.Rounds, o.Window, o.Settle)
 			}
@@ -55,24 +55,18 @@ a descriptor for each stream. All of it takes about a quarter of an hour.`,
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			exe, err := os.Executable()
-			if err != nil {
-				return err
-			}
-			if o.Dir, err = os.MkdirTemp("", "auricle-bench-"); err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, os.RemoveAll(o.Dir)) }()
-			o.Command, o.Progress = []string{exe, benchPartCommand}, cmd.ErrOrStderr()
-			report, err := streams.Run(ctx, o)
-			if ctx.Err() != nil {
-				return errors.New("interrupted; nothing is reported")
-			}
-			// What was measured before a fault is worth to be seen.
-			if asJSON {
-				return errors.Join(err, printJSON(cmd.OutOrStdout(), report))
-			}
-			return errors.Join(err, printStreams(cmd.OutOrStdout(), report))
+			return inBenchDir(func(exe, dir string) error {
+				o.Dir, o.Command, o.Progress = dir, []string{exe, benchPartCommand}, cmd.ErrOrStderr()
+				report, err := streams.Run(ctx, o)
+				if ctx.Err() != nil {
+					return errors.New("interrupted; nothing is reported")
+				}
+				// What was measured before a fault is worth to be seen.
+				if asJSON {
+					return errors.Join(err, printJSON(cmd.OutOrStdout(), report))
+				}
+				return errors.Join(err, printStreams(cmd.OutOrStdout(), report))
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the figures as JSON")

@@ -45,7 +45,7 @@ Auricle's source tree, to build the module. All of it takes some ten minutes.`,
   auricle bench webhook -n 100 -rounds 2 -only threads,wasm
   auricle bench webhook -json > webhook.json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Streams < 1 || o.Rounds < 1 || o.Every < 10*time.Millisecond || o.Talk < o.Every || o.Away < 0 {
 				return usagef("-n is %d, -rounds is %d, -every is %v, -talk is %v and -away is %v; they must be at least 1, at least 1, at least 10ms, at least -every, and not below 0", o.Streams, o.Rounds, o.Every, o.Talk, o.Away)
 			}
@@ -58,26 +58,20 @@ Auricle's source tree, to build the module. All of it takes some ten minutes.`,
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			exe, err := os.Executable()
-			if err != nil {
-				return err
-			}
-			if o.Dir, err = os.MkdirTemp("", "auricle-bench-"); err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, os.RemoveAll(o.Dir)) }()
-			o.Command, o.Progress = []string{exe, benchPartCommand}, cmd.ErrOrStderr()
-			report, err := webhooks.Run(ctx, o)
-			if ctx.Err() != nil {
-				return errors.New("interrupted; nothing is reported")
-			}
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), report)
-			}
-			return printWebhook(cmd.OutOrStdout(), report)
+			return inBenchDir(func(exe, dir string) error {
+				o.Dir, o.Command, o.Progress = dir, []string{exe, benchPartCommand}, cmd.ErrOrStderr()
+				report, err := webhooks.Run(ctx, o)
+				if ctx.Err() != nil {
+					return errors.New("interrupted; nothing is reported")
+				}
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(cmd.OutOrStdout(), report)
+				}
+				return printWebhook(cmd.OutOrStdout(), report)
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the figures as JSON")

@@ -9,6 +9,7 @@ import (
 	"github.com/auricle-dev/auricle/host/auth"
 	"github.com/auricle-dev/auricle/host/jobs"
 	"github.com/auricle-dev/auricle/host/store"
+	"github.com/auricle-dev/auricle/sdk/event"
 )
 
 // conversations answers GET /v1/conversations.
@@ -84,17 +85,14 @@ func (h *handler) failStore(w http.ResponseWriter, r *http.Request, err error) {
 // checkUID says what is wrong with a uid: 1 to 128 printable ASCII characters
 // without spaces.
 func checkUID(uid string) error {
-	const most = 128
 	if uid == "" {
 		return errors.New("uid is missing; say whose conversations to list: ?uid=")
 	}
-	if len(uid) > most {
-		return fmt.Errorf("uid is %d bytes long; at most %d", len(uid), most)
+	if len(uid) > event.MaxUIDBytes {
+		return fmt.Errorf("uid is %d bytes long; at most %d", len(uid), event.MaxUIDBytes)
 	}
-	for i := range len(uid) {
-		if uid[i] <= ' ' || uid[i] > '~' {
-			return errors.New("uid may hold printable ASCII without spaces only")
-		}
+	if !event.ValidUID(uid) {
+		return errors.New("uid may hold printable ASCII without spaces only")
 	}
 	return nil
 }

@@ -37,7 +37,8 @@ func (now) Answer(_ string, live func() ([]byte, error)) ([]byte, error) { retur
 // Answer answers a guest's request as an app that holds held would have it.
 func Answer(b []byte, held ...event.Capability) (event.Response, []event.Output, error) {
 	g := &guest{app: &App{Name: "fuzz", held: held, slots: &notifySlots{}, storage: newStorage(&MemoryStorage{})}, moment: handling, outputBytes: maxOutputBytes}
-	err := g.call(now{}, b)
+	request, rest := splitJSON(b)
+	err := g.call(now{}, request, rest)
 	var resp event.Response
 	if err == nil {
 		head, _ := splitJSON(g.result)

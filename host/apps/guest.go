@@ -80,11 +80,12 @@ func (g *guest) add(k event.OutputKind, data json.RawMessage) error {
 	return nil
 }
 
-// call answers a request of the module's to act, in result. The answer is
+// call answers a request of the module's to act, in result: its JSON, and the
+// bytes that follow it. The answer is
 // recorded, or replayed, by c; what it grants is an effect. An error ends the
 // invocation.
-func (g *guest) call(c asker, b []byte) error {
-	r, body, bad := decodeRequest(b)
+func (g *guest) call(c asker, head, rest []byte) error {
+	r, body, bad := decodeRequest(head, rest)
 	if bad == nil && r.Op == event.OpHTTP {
 		if err := c.Charge(httpFuel + uint64(len(body))*httpByteFuel); err != nil {
 			return err
@@ -123,10 +124,8 @@ type asker interface {
 	Answer(name string, live func() ([]byte, error)) ([]byte, error)
 }
 
-// decodeRequest reads a request and the bytes that follow it, which are a view
-// of b.
-func decodeRequest(b []byte) (r event.Request, body []byte, err error) {
-	head, rest := splitJSON(b)
+// decodeRequest reads a request, and returns it with what of rest follows it.
+func decodeRequest(head, rest []byte) (r event.Request, body []byte, err error) {
 	if err := decodeStrict(head, &r); err != nil {
 		return r, nil, err
 	}

@@ -187,7 +187,7 @@ func call(c *plugins.Call, g *guest, stack []uint64) error {
 	if err := c.Charge(uint64(len(head)) * jsonFuel); err != nil {
 		return err
 	}
-	if err := g.call(c, b); err != nil {
+	if err := g.call(c, head, rest); err != nil {
 		return err
 	}
 	// What is behind the answer was fetched, whether it is read or not.

@@ -13,10 +13,10 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/auricle-dev/auricle/host/config"
+	"github.com/auricle-dev/auricle/sdk/event"
 )
 
 const (
-	maxUIDBytes    = 128
 	minSecretBytes = 32 // as long as the hash (RFC 7518, 3.2)
 	maxFileBytes   = 1 << 20
 )
@@ -96,8 +96,8 @@ func (j *jwtRules) check(ctx context.Context, token string) (Identity, error) {
 	if err != nil {
 		return Identity{}, j.refusal(err, token)
 	}
-	if !validUID(c.Subject) {
-		return Identity{}, &Refusal{CodeSubject, fmt.Sprintf("the JWT's sub is missing, or no uid: 1 to %d printable ASCII characters without spaces", maxUIDBytes)}
+	if !event.ValidUID(c.Subject) {
+		return Identity{}, &Refusal{CodeSubject, fmt.Sprintf("the JWT's sub is missing, or no uid: 1 to %d printable ASCII characters without spaces", event.MaxUIDBytes)}
 	}
 	id := Identity{Name: "jwt", UID: c.Subject, Scopes: j.scopes, Expires: c.ExpiresAt.Time.Add(j.c.Leeway)}
 	if c.Scope != nil {
@@ -160,12 +160,4 @@ func (j *jwtRules) allowed(token string) bool {
 func unverified(token string, c *claims) error {
 	_, _, err := jwt.NewParser().ParseUnverified(token, c)
 	return err
-}
-
-// validUID reports whether s may be a user's uid.
-func validUID(s string) bool {
-	if s == "" || len(s) > maxUIDBytes {
-		return false
-	}
-	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }

@@ -9,10 +9,7 @@ import (
 	"github.com/auricle-dev/auricle/sdk/event"
 )
 
-const (
-	everyone   = "*"
-	maxUIDSize = 128 // bytes
-)
+const everyone = "*"
 
 // app decodes an app block.
 func (d *decoder) app(b appBlock) App {
@@ -122,9 +119,9 @@ func (d *decoder) users(k Key, label string, v value, a *App) {
 	a.Users = nil
 	var all *value
 	d.list(k, label, v, func(item value) {
-		if !validUID(item.Text) {
+		if !event.ValidUID(item.Text) {
 			d.fault(item.Pos, fmt.Sprintf("%s: %s is not a uid", label, item.got()),
-				fmt.Sprintf("write 1 to %d printable ASCII characters without spaces, or \"*\" for everyone", maxUIDSize))
+				fmt.Sprintf("write 1 to %d printable ASCII characters without spaces, or \"*\" for everyone", event.MaxUIDBytes))
 			return
 		}
 		if item.Text == everyone {
@@ -138,19 +135,6 @@ func (d *decoder) users(k Key, label string, v value, a *App) {
 	case all != nil && len(a.Users) > 1:
 		d.warn(all.Pos, label+`: "*" is everyone, the other uids with it`, `write ["*"] alone, or remove the "*"`)
 	}
-}
-
-// validUID reports whether s may be a user's uid.
-func validUID(s string) bool {
-	if s == "" || len(s) > maxUIDSize {
-		return false
-	}
-	for _, c := range []byte(s) {
-		if c <= ' ' || c > '~' {
-			return false
-		}
-	}
-	return true
 }
 
 func (d *decoder) settings(k Key, label string, v value, a *App) {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/knadh/koanf/v2"
+
+	"github.com/auricle-dev/auricle/sdk/event"
 )
 
 // TokenVariable is the environment variable from which commands take the
@@ -84,9 +86,9 @@ func (d *decoder) authTokens(ko *koanf.Koanf, c *Config) {
 				good = false
 			case !ok || v.Form == formBroken:
 				good = good && !k.Required
-			case k.Path == authTokenUID && v.Form == formString && !validUID(v.Text):
+			case k.Path == authTokenUID && v.Form == formString && !event.ValidUID(v.Text):
 				d.fault(v.Pos, fmt.Sprintf("%s: %s is not a uid", label, v.got()),
-					fmt.Sprintf("write 1 to %d printable ASCII characters without spaces, or leave it out for any user", maxUIDSize))
+					fmt.Sprintf("write 1 to %d printable ASCII characters without spaces, or leave it out for any user", event.MaxUIDBytes))
 				good = false
 			default:
 				good = d.decode(k, label, v, k.auth(&t)) && good

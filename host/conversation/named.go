@@ -44,38 +44,26 @@ func (m *Sessions) startNamed(ctx context.Context, r StartRequest, c Client) (*A
 	ctx, cancel := context.WithTimeout(ctx, 2*storeTimeout)
 	defer cancel()
 	r.Session = namedSession(r.Name)
-	for range maxResumeTries {
-		s, release, err := m.take(ctx, r.Session)
-		if err != nil {
-			return nil, err
-		}
-		var a *Attachment
-		if s != nil {
-			if m.o.Store.Shared() {
-				m.checkLost(s) // another host may have had it meanwhile
+	here := func(s *session) (*Attachment, error) {
+		a, err := s.resume(r, c)
+		if errors.Is(err, ErrUnknownSession) && s.request.UID == r.UID { // it is on its way to the store
+			select {
+			case <-s.done:
+				err = errGone
+			case <-ctx.Done():
+				err = ctx.Err()
 			}
-			a, err = s.resume(r, c)
-			if errors.Is(err, ErrUnknownSession) && s.request.UID == r.UID { // it is on its way to the store
-				select {
-				case <-s.done:
-					err = errGone
-				case <-ctx.Done():
-					err = ctx.Err()
-				}
-			}
-		} else {
-			a, err = m.resumeStored(ctx, r, c)
-			if errors.Is(err, ErrUnknownSession) {
-				a, err = m.beginNamed(ctx, r, c)
-			}
-			release()
-		}
-		if errors.Is(err, errGone) || errors.Is(err, store.ErrFenced) {
-			continue // somebody was first; see what they made of it
 		}
 		return a, err
 	}
-	return nil, fmt.Errorf("resuming session %s: others take it over again and again", r.Session)
+	stored := func() (*Attachment, error) {
+		a, err := m.resumeStored(ctx, r, c)
+		if errors.Is(err, ErrUnknownSession) {
+			a, err = m.beginNamed(ctx, r, c)
+		}
+		return a, err
+	}
+	return m.takeTurns(ctx, r.Session, here, stored)
 }
 
 // beginNamed begins a session of a name that is reserved to the caller, and of

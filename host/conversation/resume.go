@@ -22,8 +22,16 @@ var errGone = errors.New("session let go")
 
 // resume gives a session that has begun to another stream.
 func (m *Sessions) resume(ctx context.Context, r StartRequest, c Client) (*Attachment, error) {
+	here := func(s *session) (*Attachment, error) { return s.resume(r, c) }
+	stored := func() (*Attachment, error) { return m.resumeStored(ctx, r, c) }
+	return m.takeTurns(ctx, r.Session, here, stored)
+}
+
+// takeTurns has a session resumed by here where this host has it, and otherwise,
+// reserved to the caller, by stored: again for as long as others are first.
+func (m *Sessions) takeTurns(ctx context.Context, id string, here func(*session) (*Attachment, error), stored func() (*Attachment, error)) (*Attachment, error) {
 	for range maxResumeTries {
-		s, release, err := m.take(ctx, r.Session)
+		s, release, err := m.take(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -32,9 +40,9 @@ func (m *Sessions) resume(ctx context.Context, r StartRequest, c Client) (*Attac
 			if m.o.Store.Shared() {
 				m.checkLost(s) // another host may have had it meanwhile
 			}
-			a, err = s.resume(r, c)
+			a, err = here(s)
 		} else {
-			a, err = m.resumeStored(ctx, r, c)
+			a, err = stored()
 			release()
 		}
 		if errors.Is(err, errGone) || errors.Is(err, store.ErrFenced) {
@@ -42,7 +50,7 @@ func (m *Sessions) resume(ctx context.Context, r StartRequest, c Client) (*Attac
 		}
 		return a, err
 	}
-	return nil, fmt.Errorf("resuming session %s: others take it over again and again", r.Session)
+	return nil, fmt.Errorf("resuming session %s: others take it over again and again", id)
 }
 
 // take returns the session if it is here. Otherwise it reserves the session

@@ -212,9 +212,5 @@ func (l *lane) invokeCall(ctx context.Context, t *tenant, r *call) (inv apps.Inv
 // LacksTools returns why a user can't call an app's tools: ReasonSwitchedOff or
 // ReasonNotInstalled; "" when the user can.
 func (d *Dispatcher) LacksTools(uid, app string) string {
-	l := d.lane(app)
-	if l == nil {
-		return ReasonNotInstalled
-	}
-	return l.now().lacks(l, uid, event.KindTool)
+	return d.lacks(uid, app, event.KindTool)
 }

@@ -248,11 +248,21 @@ func (d *Dispatcher) Room(app string) Room {
 // Lacks returns why a user's conversations do not go to an app: ReasonSwitchedOff
 // or ReasonNotInstalled; "" when they do.
 func (d *Dispatcher) Lacks(uid, app string) string {
+	return d.lacks(uid, app, event.KindConversation)
+}
+
+func (d *Dispatcher) lacks(uid, app string, k event.Kind) string {
 	l := d.lane(app)
 	if l == nil {
 		return ReasonNotInstalled
 	}
-	return l.now().lacks(l, uid, event.KindConversation)
+	return l.now().lacks(l, uid, k)
+}
+
+// Has reports whether a user has an app, whatever it may receive.
+func (d *Dispatcher) Has(uid, app string) bool {
+	l := d.lane(app)
+	return l != nil && l.without(l.now(), uid) == ""
 }
 
 // lane returns the lane of an app, nil if there never was one.

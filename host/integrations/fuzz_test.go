@@ -78,7 +78,7 @@ func FuzzCall(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte, query string) {
 		var n noted
-		h := integrations.New(integrations.Options{Store: &n, Sessions: &n, Apps: set, Has: func(string, *apps.App) bool { return true }})
+		h := integrations.New(integrations.Options{Store: &n, Sessions: &n, Apps: set, Has: func(string, string) bool { return true }})
 		for _, c := range [][2]string{{"POST", "user/conversations"}, {"POST", "user/memories"}, {"GET", "conversations"}, {"GET", "memories"}, {"POST", "notification"}} {
 			r := httptest.NewRequest(c[0], integrations.Path+"crm/"+c[1], strings.NewReader(string(body)))
 			r.URL = &url.URL{Path: r.URL.Path, RawQuery: query}

@@ -65,7 +65,7 @@ type Options struct {
 	Store    Store
 	Sessions Sessions
 	Apps     Apps
-	Has      func(uid string, a *apps.App) bool // whether a user has an app
+	Has      func(uid, app string) bool // whether a user has an app
 
 	Logger     hclog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil: metrics are not registered
@@ -155,12 +155,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(recorded, http.StatusUnprocessableEntity, "The query can't be read")
 		return
 	}
-	if c.uid = c.q.Get("uid"); !validUID(c.uid) {
+	if c.uid = c.q.Get("uid"); !event.ValidUID(c.uid) {
 		invalid(recorded, "query", "uid", "a user's id is needed: 1 to 128 printable ASCII characters without spaces")
 		return
 	}
 	switch {
-	case !h.o.Has(c.uid, app):
+	case !h.o.Has(c.uid, app.Name):
 		refuse(recorded, http.StatusForbidden, "App is not enabled for this user")
 	case !slices.Contains(app.Integration().Actions, rt.action):
 		refuse(recorded, http.StatusForbidden, "App does not have the capability: the operator can allow "+rt.action+" in its integration block")
@@ -202,18 +202,6 @@ type recorder struct {
 func (r *recorder) WriteHeader(status int) {
 	r.status = status
 	r.ResponseWriter.WriteHeader(status)
-}
-
-func validUID(uid string) bool {
-	if uid == "" || len(uid) > 128 {
-		return false
-	}
-	for i := range len(uid) {
-		if uid[i] <= ' ' || uid[i] > '~' {
-			return false
-		}
-	}
-	return true
 }
 
 // respond answers with v as JSON.

@@ -185,8 +185,9 @@ func (s *Server) serve(d *Dialect, w http.ResponseWriter, r *http.Request) {
 
 // takeTurn waits until few others are upgraded, and reports false when ctx ends
 // first. When thousands of clients come at once, each of the goroutines that an
-// acknowledgement goes through would otherwise wait behind all of theirs. Nothing that waits for somebody else, as
-// an issuer's keys or the store, may hold a turn: all would wait with it.
+// acknowledgement goes through would otherwise wait behind all of theirs. Nothing
+// that waits for somebody else, as an issuer's keys or the store, may hold a
+// turn: all would wait with it.
 func (s *Server) takeTurn(ctx context.Context) bool {
 	select {
 	case s.turns <- struct{}{}:

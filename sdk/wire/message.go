@@ -45,7 +45,7 @@ const (
 
 // The bounds of what Start says.
 const (
-	MaxUIDBytes        = 128
+	MaxUIDBytes        = event.MaxUIDBytes
 	MaxSessionBytes    = 128
 	MaxLanguageBytes   = 64
 	MaxSourceBytes     = 128
